@@ -157,6 +157,6 @@ X_FRAME_OPTIONS = "DENY"
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["registry.api.permissions.LoopbackOrSignedIn"],
+    "DEFAULT_PERMISSION_CLASSES": ["registry.permissions.LoopbackOrSignedIn"],
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }

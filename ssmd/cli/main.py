@@ -53,7 +53,9 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     from ssmd import __version__
 
     parser = argparse.ArgumentParser(
-        prog="ssmd", description="Stupid Simple Market Data", epilog="`ssmd NOUN --help` shows a noun's verbs."
+        prog="ssmd",
+        description="Stupid Simple Market Data",
+        epilog="`ssmd NOUN --help` shows a noun's verbs.",
     )
     parser.add_argument("--version", action="version", version=f"ssmd {__version__}")
     groups = parser.add_subparsers(metavar="NOUN", required=True)

@@ -30,9 +30,15 @@ def _csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
 
 
 def _aligned(rows: Sequence[Row], columns: Sequence[str]) -> str:
-    cells = [[name.replace("_", " ") for name in columns], *([_cell(row.get(name)) for name in columns] for row in rows)]
+    cells = [
+        [name.replace("_", " ") for name in columns],
+        *([_cell(row.get(name)) for name in columns] for row in rows),
+    ]
     widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells)
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    )
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,324 @@
+"""The capture log: every received frame, and every mark of our own, on disk before anything reads it.
+
+One folder per session, `<capture>/<environment>/<session>/`, holds segments named by the n of their first record
+(`00000000000000000001.log`). The format is for ever:
+
+    segment  = header record*
+    header   = "SSMDLOG\\0"  u16 version = 1  u16 length, environment  u16 length, session  u32 crc32c of all before
+    record   = u32 length  u32 crc32c  u64 n  u64 recv_ns  u32 connection  u8 kind  bytes
+
+Little endian. `length` counts what follows the crc32c, which is taken over the same bytes; a segment ends at its end of
+file. n rises by one from 1 through all segments of a session; recv_ns (Unix ns) rises strictly. Kinds: 0 text
+frame, 1 binary frame, 2 mark.
+"""
+
+import fcntl
+import os
+import struct
+import time
+from collections.abc import Callable
+from enum import IntEnum
+from pathlib import Path
+from typing import NamedTuple
+
+import google_crc32c
+
+from streaming import marks
+
+MAGIC = b"SSMDLOG\0"
+VERSION = 1
+SEGMENT_BYTES = 64 * 1024 * 1024
+MAX_RECORD_BYTES = 64 * 1024 * 1024
+
+_FRONT = struct.Struct("<II")
+_HEAD = struct.Struct("<QQIB")
+_U16 = struct.Struct("<H")
+_U32 = struct.Struct("<I")
+
+
+class Kind(IntEnum):
+    """What a record holds."""
+
+    TEXT = 0
+    BINARY = 1
+    MARK = 2
+
+
+class Record(NamedTuple):
+    """One frame or mark; connection 0 is none."""
+
+    n: int
+    received_ns: int
+    connection: int
+    kind: int
+    payload: bytes
+
+
+class CaptureLogError(Exception):
+    """The log cannot be read or written, or is not the one it should be."""
+
+
+class AlreadyWriting(CaptureLogError):
+    """Another process holds the log's writer lock."""
+
+
+def header(environment: str, session: str) -> bytes:
+    """The first bytes of every segment."""
+    names = b"".join(_U16.pack(len(name)) + name for name in (environment.encode(), session.encode()))
+    front = MAGIC + _U16.pack(VERSION) + names
+    return front + _U32.pack(google_crc32c.value(front))
+
+
+def pack(record: Record) -> bytes:
+    """The record as it stands in a segment."""
+    head = _HEAD.pack(record.n, record.received_ns, record.connection, record.kind)
+    check = google_crc32c.extend(google_crc32c.value(head), record.payload)
+    return _FRONT.pack(len(head) + len(record.payload), check) + head + record.payload
+
+
+def unpack(data: bytes, offset: int) -> tuple[Record, int] | None:
+    """The record at `offset` and where the next begins; None where no whole, sound record stands."""
+    start = offset + _FRONT.size
+    if len(data) < start + _HEAD.size:
+        return None
+    length, check = _FRONT.unpack_from(data, offset)
+    end = start + length
+    if not _HEAD.size <= length <= MAX_RECORD_BYTES or len(data) < end:
+        return None
+    if google_crc32c.value(data[start:end]) != check:
+        return None
+    return Record(*_HEAD.unpack_from(data, start), data[start + _HEAD.size : end]), end
+
+
+def segments(folder: Path) -> list[Path]:
+    """The session's segments in order."""
+    return sorted(folder.glob("*.log"))
+
+
+def is_writer_alive(folder: Path) -> bool:
+    """Whether some process holds the session's writer lock."""
+    try:
+        lock = _lock(folder / "writer.lock")
+    except AlreadyWriting:
+        return True
+    os.close(lock)
+    return False
+
+
+def _lock(path: Path) -> int:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise AlreadyWriting(f"{path} is locked by another process") from None
+    return handle
+
+
+class CaptureLog:
+    """The session's one writer. `on_append` is called after each record, in the caller's thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        environment: str,
+        session: str,
+        clock: Callable[[], int] = time.time_ns,
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.on_append: Callable[[], None] = lambda: None
+        self._lock = _lock(folder / "writer.lock")
+        self._clock = clock
+        self._segment_bytes = segment_bytes
+        self._header = header(environment, session)
+        self.last_n, self.last_received_ns = 0, 0
+        self._file = -1
+        self._written = 0
+        self._unsynced = False
+        if segments(folder):
+            self._continue()
+        else:
+            self._new_segment()
+
+    def append(self, payload: bytes, *, kind: int, connection: int, received_ns: int | None = None) -> int:
+        """Write one record and return its n; raises OSError when the disk refuses."""
+        now = self._clock() if received_ns is None else received_ns
+        stamped = now if now > self.last_received_ns else self.last_received_ns + 1
+        data = pack(Record(self.last_n + 1, stamped, connection, kind, payload))
+        if self._written + len(data) > self._segment_bytes:
+            self._new_segment()
+        _write_all(self._file, data)
+        self._written += len(data)
+        self._unsynced = True
+        self.last_n += 1
+        self.last_received_ns = stamped
+        self.on_append()
+        return self.last_n
+
+    def mark(self, mark: marks.Mark, *, connection: int = 0) -> int:
+        """Append a mark of our own."""
+        return self.append(marks.encode(mark), kind=Kind.MARK, connection=connection)
+
+    def sync(self) -> None:
+        """Force what was appended so far to the disk."""
+        if not self._unsynced:
+            return
+        self._unsynced = False
+        os.fdatasync(self._file)
+
+    def close(self) -> None:
+        """Sync and give up the writer lock."""
+        self.sync()
+        os.close(self._file)
+        os.close(self._lock)
+
+    def _new_segment(self) -> None:
+        if self._file >= 0:
+            os.fdatasync(self._file)
+            os.close(self._file)
+        path = self.folder / f"{self.last_n + 1:020d}.log"
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        _write_all(self._file, self._header)
+        _sync_folder(self.folder)
+        self._written = len(self._header)
+
+    def _continue(self) -> None:
+        """Go on where a dead writer stopped: cut its torn tail, take the next n."""
+        path = segments(self.folder)[-1]
+        data = path.read_bytes()
+        end = self._after_header(path, data)
+        self.last_n = int(path.stem) - 1
+        while (found := unpack(data, end)) is not None:
+            record, end = found
+            self.last_n, self.last_received_ns = record.n, record.received_ns
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        os.ftruncate(self._file, end)
+        self._written = end
+
+    def _after_header(self, path: Path, data: bytes) -> int:
+        if not data.startswith(self._header):
+            if len(data) < len(self._header) and self._header.startswith(data):
+                path.write_bytes(self._header)  # killed while making the segment
+                return len(self._header)
+            raise CaptureLogError(f"{path} belongs to another session or is of another format")
+        return len(self._header)
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    written = os.write(handle, data)
+    while written < len(data):
+        written += os.write(handle, data[written:])
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class CaptureLogReader:
+    """Follows a session's log while it grows, from record `from_n` on."""
+
+    def __init__(self, folder: Path, *, from_n: int = 1) -> None:
+        self._folder = folder
+        self._next_n = from_n
+        self._path: Path | None = None
+        self._position = 0
+        self._rest = b""
+
+    def read(self, max_bytes: int = 1 << 20) -> list[Record]:
+        """The next whole records, at most about `max_bytes`; empty when there is nothing new yet."""
+        if self._path is None and not self._open(self._segment_of(self._next_n)):
+            return []
+        found = self._read_on(max_bytes)
+        if not found and self._open(self._segment_after()):
+            return self._read_on(max_bytes)
+        return found
+
+    def _read_on(self, max_bytes: int) -> list[Record]:
+        assert self._path is not None
+        with self._path.open("rb") as file:
+            file.seek(self._position)
+            fresh = file.read(max_bytes)
+        self._position += len(fresh)
+        data = self._rest + fresh
+        found, offset = [], 0
+        while (whole := unpack(data, offset)) is not None:
+            record, offset = whole
+            if record.n >= self._next_n:
+                found.append(record)
+                self._next_n = record.n + 1
+        self._rest = data[offset:]
+        if not found and fresh:
+            return self._read_on(max_bytes)
+        return found
+
+    def _segment_of(self, n: int) -> Path | None:
+        at_or_before = [path for path in segments(self._folder) if int(path.stem) <= n]
+        return at_or_before[-1] if at_or_before else None
+
+    def _segment_after(self) -> Path | None:
+        """The segment that begins with the very next record, if the present one is read to its end."""
+        following = self._folder / f"{self._next_n:020d}.log"
+        return following if following != self._path and following.exists() else None
+
+    def _open(self, path: Path | None) -> bool:
+        if path is None:
+            return False
+        length = _header_length(path)
+        if length is None:
+            return False
+        self._path, self._position, self._rest = path, length, b""
+        return True
+
+
+def _header_length(path: Path) -> int | None:
+    """How long the segment's header is; None while it is being written."""
+    names = read_header(path)
+    return None if names is None else len(header(*names))
+
+
+def read_header(path: Path) -> tuple[str, str] | None:
+    """(environment, session) of a segment; None while its header is being written; raises CaptureLogError."""
+    with path.open("rb") as file:
+        data = file.read(1024)
+    if len(data) < len(MAGIC) + 2:
+        return None
+    if not data.startswith(MAGIC):
+        raise CaptureLogError(f"{path} is not a capture log")
+    (version,) = _U16.unpack_from(data, len(MAGIC))
+    if version != VERSION:
+        raise CaptureLogError(f"{path} has format version {version}; this program reads version {VERSION}")
+    names, offset = [], len(MAGIC) + 2
+    for _ in range(2):
+        if len(data) < offset + 2:
+            return None
+        (length,) = _U16.unpack_from(data, offset)
+        names.append(data[offset + 2 : offset + 2 + length].decode())
+        offset += 2 + length
+    return None if len(data) < offset + 4 else (names[0], names[1])
+
+
+class Cursor:
+    """How far one reader of a log got: a small file that only that reader writes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def load(self) -> int:
+        """The last n that was dealt with; 0 when none was."""
+        try:
+            return int(self._path.read_text())
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    def store(self, n: int) -> None:
+        """Remember n; a crash leaves the old value or the new one."""
+        temporary = self._path.with_suffix(".tmp")
+        temporary.write_text(str(n))
+        temporary.replace(self._path)

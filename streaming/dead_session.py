@@ -1,0 +1,82 @@
+"""What a crashed connector could not write itself: the gap mark and the end mark of its session."""
+
+from pathlib import Path
+
+from streaming import marks
+from streaming.capture_log import (
+    AlreadyWriting,
+    CaptureLog,
+    CaptureLogReader,
+    Cursor,
+    Kind,
+    Record,
+    read_header,
+    segments,
+)
+
+PUBLISHED = "published.cursor"
+
+
+def end_dead_session(folder: Path) -> bool:
+    """Cut the torn tail and append `process_crash` and end marks, unless the writer lives or wrote its end mark.
+
+    Safe to call from several processes at once: the log's writer lock lets one of them do it.
+    """
+    last = last_record(folder)
+    if last is None or _is_end(last):
+        return False
+    try:
+        log = CaptureLog(folder, **_names(folder))
+    except AlreadyWriting:
+        return False
+    try:
+        last = last_record(folder)
+        if last is None or _is_end(last):
+            return False
+        log.mark(_crash_mark(folder, last))
+        log.mark(marks.SessionEnd(reason="process_crash"))
+        return True
+    finally:
+        log.close()
+
+
+def has_ended(folder: Path) -> bool:
+    """Whether the session's last record is its end mark."""
+    last = last_record(folder)
+    return last is not None and _is_end(last)
+
+
+def last_record(folder: Path) -> Record | None:
+    """The last whole record of a session's log."""
+    for segment in reversed(segments(folder)):
+        reader = CaptureLogReader(folder, from_n=int(segment.stem))
+        last = None
+        while records := reader.read():
+            last = records[-1]
+        if last is not None:
+            return last
+    return None
+
+
+def _is_end(record: Record) -> bool:
+    return record.kind == Kind.MARK and isinstance(marks.decode(record.payload), marks.SessionEnd)
+
+
+def _names(folder: Path) -> dict[str, str]:
+    names = read_header(segments(folder)[0])
+    return {"environment": names[0], "session": names[1]} if names else {}
+
+
+def _crash_mark(folder: Path, last: Record) -> marks.GapOpen:
+    published = Cursor(folder / PUBLISHED).load()
+    unpublished = (published + 1, last.n) if published < last.n else (0, 0)
+    return marks.GapOpen(
+        cause="process_crash",
+        connection=0,
+        from_ns=last.received_ns,
+        after_n=last.n,
+        fault="ours",
+        healable=False,
+        unpublished_from=unpublished[0],
+        unpublished_to=unpublished[1],
+    )
