@@ -1,0 +1,183 @@
+"""Frames to events, one by one and without memory: what a frame says, nothing that it implies."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from streaming.capture_log import Kind, Record
+from streaming.events import (
+    BookDelta,
+    BookSide,
+    BookSnapshot,
+    Level,
+    MarketEvent,
+    MarketStatus,
+    Origin,
+    Status,
+    TakerSide,
+    Ticker,
+    Trade,
+)
+from streaming.kalshi import messages
+from streaming.kalshi.numbers import DOLLAR_E4, NotExact, price_e4, size_e2
+
+_MS, _S = 1_000_000, 1_000_000_000
+
+
+class Unmappable(ValueError):
+    """A frame of a known type that does not hold what it should."""
+
+
+class Mapper:
+    """Maps one session's frames; `use_yes_price` is what the session asked for when it subscribed."""
+
+    def __init__(self, *, session: str, use_yes_price: bool) -> None:
+        self._session = session
+        self._use_yes_price = use_yes_price
+
+    def map(self, record: Record, envelope: messages.Envelope) -> MarketEvent | None:
+        """The frame's event; None for frames that hold none; raises Unmappable."""
+        reader = _READERS.get(envelope.type)
+        if reader is None:
+            return None
+        decoder, build = reader
+        try:
+            return build(self, decoder.decode(envelope.msg), self._origin(record, envelope))
+        except (msgspec.DecodeError, NotExact, ValueError) as error:
+            raise Unmappable(f"{envelope.type}: {error}") from error
+
+    def _origin(self, record: Record, envelope: messages.Envelope) -> Origin:
+        return Origin(
+            self._session,
+            record.n,
+            0,
+            record.received_ns,
+            record.connection,
+            envelope.sid or 0,
+            envelope.seq or 0,
+            envelope.sending_ts_ms or 0,
+        )
+
+    def _snapshot(self, message: messages.Snapshot, origin: Origin) -> BookSnapshot:
+        bids = [Level(price_e4(price), size_e2(size)) for price, size in message.yes_dollars_fp]
+        asks = [Level(self._ask_e4(price), size_e2(size)) for price, size in message.no_dollars_fp]
+        return BookSnapshot(
+            ticker=message.market_ticker,
+            market_id=message.market_id,
+            bids=tuple(sorted(bids, key=_price, reverse=True)),
+            asks=tuple(sorted(asks, key=_price)),
+            venue_ns=None,
+            origin=origin,
+        )
+
+    def _delta(self, message: messages.Delta, origin: Origin) -> BookDelta:
+        is_bid = _outcome(message.side) == "yes"
+        return BookDelta(
+            ticker=message.market_ticker,
+            market_id=message.market_id,
+            side=BookSide.BID if is_bid else BookSide.ASK,
+            price_e4=price_e4(message.price_dollars) if is_bid else self._ask_e4(message.price_dollars),
+            delta_e2=size_e2(message.delta_fp),
+            size_e2=None,
+            venue_ns=_ms(message.ts_ms),
+            origin=origin,
+        )
+
+    def _ask_e4(self, price: str) -> int:
+        return price_e4(price) if self._use_yes_price else DOLLAR_E4 - price_e4(price)
+
+    def _trade(self, message: messages.TradeMessage, origin: Origin) -> Trade:
+        taker = _outcome(message.taker_outcome_side or message.taker_side)
+        return Trade(
+            ticker=message.market_ticker,
+            trade_id=message.trade_id,
+            price_e4=price_e4(message.yes_price_dollars),
+            size_e2=size_e2(message.count_fp),
+            side=TakerSide.BUY if taker == "yes" else TakerSide.SELL,
+            venue_ns=_ms(message.ts_ms) or _seconds(message.ts),
+            origin=origin,
+            is_block=message.is_block_trade,
+        )
+
+    def _ticker(self, message: messages.TickerMessage, origin: Origin) -> Ticker:
+        return Ticker(
+            ticker=message.market_ticker,
+            market_id=message.market_id,
+            last_e4=_positive(message.price_dollars),
+            bid_e4=_positive(message.yes_bid_dollars),
+            ask_e4=None if size_e2(message.yes_ask_size_fp) == 0 else _positive(message.yes_ask_dollars),
+            bid_size_e2=size_e2(message.yes_bid_size_fp),
+            ask_size_e2=size_e2(message.yes_ask_size_fp),
+            last_size_e2=size_e2(message.last_trade_size_fp),
+            volume_e2=size_e2(message.volume_fp),
+            open_interest_e2=size_e2(message.open_interest_fp),
+            venue_ns=_ms(message.ts_ms),
+            origin=origin,
+        )
+
+    def _lifecycle(self, message: messages.Lifecycle, origin: Origin) -> MarketStatus:
+        return MarketStatus(
+            ticker=message.market_ticker,
+            status=_status(message),
+            venue_ns=_seconds(message.determination_ts or message.settled_ts),
+            origin=origin,
+            result=message.result or "",
+            settlement_e4=None if message.settlement_value is None else price_e4(str(message.settlement_value)),
+            open_ns=_seconds(message.open_ts),
+            close_ns=_seconds(message.close_ts),
+            venue_event=message.event_type,
+        )
+
+
+_READERS: dict[str, tuple[msgspec.json.Decoder[Any], Callable[[Mapper, Any, Origin], MarketEvent]]] = {
+    "orderbook_snapshot": (msgspec.json.Decoder(messages.Snapshot), Mapper._snapshot),
+    "orderbook_delta": (msgspec.json.Decoder(messages.Delta), Mapper._delta),
+    "trade": (msgspec.json.Decoder(messages.TradeMessage), Mapper._trade),
+    "ticker": (msgspec.json.Decoder(messages.TickerMessage), Mapper._ticker),
+    "market_lifecycle_v2": (msgspec.json.Decoder(messages.Lifecycle), Mapper._lifecycle),
+}
+
+
+def is_frame(record: Record) -> bool:
+    """Whether the record came from the venue (and is not a mark of our own)."""
+    return record.kind != Kind.MARK
+
+
+def _price(level: Level) -> int:
+    return level.price_e4
+
+
+def _outcome(side: str) -> str:
+    if side not in ("yes", "no"):
+        raise ValueError(f"a side is yes or no, not {side!r}")
+    return side
+
+
+def _ms(ts_ms: int | None) -> int | None:
+    return None if ts_ms is None else ts_ms * _MS
+
+
+def _seconds(ts: int | None) -> int | None:
+    return None if ts is None else ts * _S
+
+
+def _positive(price: str) -> int | None:
+    """No such price is sent as "" or "0.0000"."""
+    return (price_e4(price) or None) if price else None
+
+
+def _status(message: messages.Lifecycle) -> Status:
+    match message.event_type:
+        case "created":
+            return Status.CREATED
+        case "activated" | "deactivated":
+            return Status.HALTED if message.is_deactivated else Status.OPEN
+        case "determined":
+            return Status.DETERMINED
+        case "settled":
+            return Status.SETTLED
+        case "close_date_updated" | "metadata_updated" | "price_level_structure_updated" | "fractional_trading_updated":
+            return Status.CHANGED
+        case _:
+            return Status.UNKNOWN

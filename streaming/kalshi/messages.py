@@ -1,0 +1,110 @@
+"""The shape of Kalshi's WebSocket frames (current wire), decoded with msgspec; unknown fields are ignored."""
+
+from typing import Any
+
+import msgspec
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """What every frame has; `msg` waits undecoded until its type is known."""
+
+    type: str
+    id: int | None = None
+    sid: int | None = None
+    seq: int | None = None
+    msg: msgspec.Raw = msgspec.Raw(b"null")
+    sending_ts_ms: int | None = None
+
+
+class Subscribed(msgspec.Struct, frozen=True):
+    """`subscribed`: a channel got its sid."""
+
+    channel: str
+    sid: int
+
+
+class MarketList(msgspec.Struct, frozen=True):
+    """`ok`: all the markets of a sid after the change."""
+
+    market_tickers: list[str] | None = None
+
+
+class ErrorMessage(msgspec.Struct, frozen=True):
+    """`error`: numbered, see the venue's list."""
+
+    code: int = 0
+    msg: str = ""
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """`orderbook_snapshot`: an empty side is absent."""
+
+    market_ticker: str
+    market_id: str = ""
+    yes_dollars_fp: list[tuple[str, str]] = []
+    no_dollars_fp: list[tuple[str, str]] = []
+
+
+class Delta(msgspec.Struct, frozen=True):
+    """`orderbook_delta`: a signed change of one level on the scale of its side."""
+
+    market_ticker: str
+    price_dollars: str
+    delta_fp: str
+    side: str
+    market_id: str = ""
+    ts_ms: int | None = None
+    ts: str | None = None
+
+
+class TradeMessage(msgspec.Struct, frozen=True):
+    """`trade`: one resting order filled."""
+
+    trade_id: str
+    market_ticker: str
+    yes_price_dollars: str
+    count_fp: str
+    taker_outcome_side: str = ""
+    taker_side: str = ""
+    is_block_trade: bool = False
+    ts_ms: int | None = None
+    ts: int | None = None
+
+
+class TickerMessage(msgspec.Struct, frozen=True):
+    """`ticker`: conflated, without seq."""
+
+    market_ticker: str
+    market_id: str = ""
+    price_dollars: str = ""
+    yes_bid_dollars: str = ""
+    yes_ask_dollars: str = ""
+    yes_bid_size_fp: str = "0.00"
+    yes_ask_size_fp: str = "0.00"
+    last_trade_size_fp: str = "0.00"
+    volume_fp: str = "0.00"
+    open_interest_fp: str = "0.00"
+    ts_ms: int | None = None
+
+
+class Lifecycle(msgspec.Struct, frozen=True):
+    """`market_lifecycle_v2`: `event_type` decides which fields are there; all `*_ts` are Unix seconds."""
+
+    market_ticker: str
+    event_type: str
+    open_ts: int | None = None
+    close_ts: int | None = None
+    is_deactivated: bool | None = None
+    result: str | None = None
+    determination_ts: int | None = None
+    settled_ts: int | None = None
+    settlement_value: Any = None
+    additional_metadata: dict[str, Any] = {}
+
+
+_envelope = msgspec.json.Decoder(Envelope)
+
+
+def decode_envelope(frame: bytes) -> Envelope:
+    """The frame's outer object; raises msgspec.DecodeError (and ValidationError) on anything else."""
+    return _envelope.decode(frame)
