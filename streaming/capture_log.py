@@ -1,57 +1,20 @@
 """The capture log: every received frame, and every mark of our own, on disk before anything reads it.
 
 One folder per session, `<capture>/<environment>/<session>/`, holds segments named by the n of their first record
-(`00000000000000000001.log`). The format is for ever:
-
-    segment  = header record*
-    header   = "SSMDLOG\\0"  u16 version = 1  u16 length, environment  u16 length, session  u32 crc32c of all before
-    record   = u32 length  u32 crc32c  u64 n  u64 recv_ns  u32 connection  u8 kind  bytes
-
-Little endian. `length` counts what follows the crc32c, which is taken over the same bytes; a segment ends at its end of
-file. n rises by one from 1 through all segments of a session; recv_ns (Unix ns) rises strictly. Kinds: 0 text
-frame, 1 binary frame, 2 mark.
+(`00000000000000000001.log`); `streaming.records` states their format.
 """
 
 import fcntl
 import os
-import struct
 import time
 from collections.abc import Callable
-from enum import IntEnum
 from pathlib import Path
-from typing import NamedTuple
 
-import google_crc32c
+from streaming import marks, records
+from streaming.records import Record, pack, unpack
 
-from streaming import marks
-
-MAGIC = b"SSMDLOG\0"
-VERSION = 1
 SEGMENT_BYTES = 64 * 1024 * 1024
-MAX_RECORD_BYTES = 64 * 1024 * 1024
-
-_FRONT = struct.Struct("<II")
-_HEAD = struct.Struct("<QQIB")
-_U16 = struct.Struct("<H")
-_U32 = struct.Struct("<I")
-
-
-class Kind(IntEnum):
-    """What a record holds."""
-
-    TEXT = 0
-    BINARY = 1
-    MARK = 2
-
-
-class Record(NamedTuple):
-    """One frame or mark; connection 0 is none."""
-
-    n: int
-    received_ns: int
-    connection: int
-    kind: int
-    payload: bytes
+_HEADER_BYTES = 1024  # more than any header
 
 
 class CaptureLogError(Exception):
@@ -60,34 +23,6 @@ class CaptureLogError(Exception):
 
 class AlreadyWriting(CaptureLogError):
     """Another process holds the log's writer lock."""
-
-
-def header(environment: str, session: str) -> bytes:
-    """The first bytes of every segment."""
-    names = b"".join(_U16.pack(len(name)) + name for name in (environment.encode(), session.encode()))
-    front = MAGIC + _U16.pack(VERSION) + names
-    return front + _U32.pack(google_crc32c.value(front))
-
-
-def pack(record: Record) -> bytes:
-    """The record as it stands in a segment."""
-    head = _HEAD.pack(record.n, record.received_ns, record.connection, record.kind)
-    check = google_crc32c.extend(google_crc32c.value(head), record.payload)
-    return _FRONT.pack(len(head) + len(record.payload), check) + head + record.payload
-
-
-def unpack(data: bytes, offset: int) -> tuple[Record, int] | None:
-    """The record at `offset` and where the next begins; None where no whole, sound record stands."""
-    start = offset + _FRONT.size
-    if len(data) < start + _HEAD.size:
-        return None
-    length, check = _FRONT.unpack_from(data, offset)
-    end = start + length
-    if not _HEAD.size <= length <= MAX_RECORD_BYTES or len(data) < end:
-        return None
-    if google_crc32c.value(data[start:end]) != check:
-        return None
-    return Record(*_HEAD.unpack_from(data, start), data[start + _HEAD.size : end]), end
 
 
 def segments(folder: Path) -> list[Path]:
@@ -133,7 +68,7 @@ class CaptureLog:
         self._lock = _lock(folder / "writer.lock")
         self._clock = clock
         self._segment_bytes = segment_bytes
-        self._header = header(environment, session)
+        self._header = records.header(environment, session)
         self.last_n, self.last_received_ns = 0, 0
         self._file = -1
         self._written = 0
@@ -160,7 +95,7 @@ class CaptureLog:
 
     def mark(self, mark: marks.Mark, *, connection: int = 0) -> int:
         """Append a mark of our own."""
-        return self.append(marks.encode(mark), kind=Kind.MARK, connection=connection)
+        return self.append(marks.encode(mark), kind=records.Kind.MARK, connection=connection)
 
     def sync(self) -> None:
         """Force what was appended so far to the disk."""
@@ -278,30 +213,24 @@ class CaptureLogReader:
 
 
 def _header_length(path: Path) -> int | None:
-    """How long the segment's header is; None while it is being written."""
-    names = read_header(path)
-    return None if names is None else len(header(*names))
+    found = _header_of(path)
+    return found[2] if found else None
 
 
-def read_header(path: Path) -> tuple[str, str] | None:
-    """(environment, session) of a segment; None while its header is being written; raises CaptureLogError."""
+def _header_of(path: Path) -> tuple[str, str, int] | None:
+    """The segment's header; None while it is being written; raises CaptureLogError."""
     with path.open("rb") as file:
-        data = file.read(1024)
-    if len(data) < len(MAGIC) + 2:
-        return None
-    if not data.startswith(MAGIC):
-        raise CaptureLogError(f"{path} is not a capture log")
-    (version,) = _U16.unpack_from(data, len(MAGIC))
-    if version != VERSION:
-        raise CaptureLogError(f"{path} has format version {version}; this program reads version {VERSION}")
-    names, offset = [], len(MAGIC) + 2
-    for _ in range(2):
-        if len(data) < offset + 2:
-            return None
-        (length,) = _U16.unpack_from(data, offset)
-        names.append(data[offset + 2 : offset + 2 + length].decode())
-        offset += 2 + length
-    return None if len(data) < offset + 4 else (names[0], names[1])
+        data = file.read(_HEADER_BYTES)
+    try:
+        return records.read_header(data)
+    except records.NotALog as error:
+        raise CaptureLogError(f"{path}: {error}") from error
+
+
+def names_of(folder: Path) -> tuple[str, str] | None:
+    """(environment, session) that a log was written for; None where it has no whole header yet."""
+    found = _header_of(segments(folder)[0])
+    return found[:2] if found else None
 
 
 class Cursor:

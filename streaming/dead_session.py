@@ -3,16 +3,8 @@
 from pathlib import Path
 
 from streaming import marks
-from streaming.capture_log import (
-    AlreadyWriting,
-    CaptureLog,
-    CaptureLogReader,
-    Cursor,
-    Kind,
-    Record,
-    read_header,
-    segments,
-)
+from streaming.capture_log import AlreadyWriting, CaptureLog, CaptureLogReader, Cursor, names_of, segments
+from streaming.records import Kind, Record
 
 PUBLISHED = "published.cursor"
 
@@ -25,8 +17,11 @@ def end_dead_session(folder: Path) -> bool:
     last = last_record(folder)
     if last is None or _is_end(last):
         return False
+    names = names_of(folder)
+    if names is None:
+        return False
     try:
-        log = CaptureLog(folder, **_names(folder))
+        log = CaptureLog(folder, environment=names[0], session=names[1])
     except AlreadyWriting:
         return False
     try:
@@ -60,11 +55,6 @@ def last_record(folder: Path) -> Record | None:
 
 def _is_end(record: Record) -> bool:
     return record.kind == Kind.MARK and isinstance(marks.decode(record.payload), marks.SessionEnd)
-
-
-def _names(folder: Path) -> dict[str, str]:
-    names = read_header(segments(folder)[0])
-    return {"environment": names[0], "session": names[1]} if names else {}
 
 
 def _crash_mark(folder: Path, last: Record) -> marks.GapOpen:

@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 
-from streaming.capture_log import Kind, Record
 from streaming.events import (
     BookDelta,
     BookSide,
@@ -21,6 +20,7 @@ from streaming.events import (
 )
 from streaming.kalshi import messages
 from streaming.kalshi.numbers import DOLLAR_E4, NotExact, price_e4, size_e2
+from streaming.records import Record
 
 _MS, _S = 1_000_000, 1_000_000_000
 
@@ -123,7 +123,9 @@ class Mapper:
             venue_ns=_seconds(message.determination_ts or message.settled_ts),
             origin=origin,
             result=message.result or "",
-            settlement_e4=None if message.settlement_value is None else price_e4(str(message.settlement_value)),
+            settlement_e4=None
+            if message.settlement_value is None
+            else price_e4(str(message.settlement_value)),
             open_ns=_seconds(message.open_ts),
             close_ns=_seconds(message.close_ts),
             venue_event=message.event_type,
@@ -137,11 +139,6 @@ _READERS: dict[str, tuple[msgspec.json.Decoder[Any], Callable[[Mapper, Any, Orig
     "ticker": (msgspec.json.Decoder(messages.TickerMessage), Mapper._ticker),
     "market_lifecycle_v2": (msgspec.json.Decoder(messages.Lifecycle), Mapper._lifecycle),
 }
-
-
-def is_frame(record: Record) -> bool:
-    """Whether the record came from the venue (and is not a mark of our own)."""
-    return record.kind != Kind.MARK
 
 
 def _price(level: Level) -> int:
@@ -177,7 +174,12 @@ def _status(message: messages.Lifecycle) -> Status:
             return Status.DETERMINED
         case "settled":
             return Status.SETTLED
-        case "close_date_updated" | "metadata_updated" | "price_level_structure_updated" | "fractional_trading_updated":
+        case (
+            "close_date_updated"
+            | "metadata_updated"
+            | "price_level_structure_updated"
+            | "fractional_trading_updated"
+        ):
             return Status.CHANGED
         case _:
             return Status.UNKNOWN

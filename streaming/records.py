@@ -1,0 +1,95 @@
+"""The records of the capture log as bytes. The format is for ever:
+
+    segment  = header record*
+    header   = "SSMDLOG\\0"  u16 version = 1  u16 length, environment  u16 length, session  u32 crc32c of all before
+    record   = u32 length  u32 crc32c  u64 n  u64 recv_ns  u32 connection  u8 kind  bytes
+
+Little endian. `length` counts what follows the crc32c, which is taken over the same bytes; a segment ends at its end
+of file. n rises by one from 1 through all segments of a session; recv_ns (Unix ns) rises strictly. Kinds: 0 text
+frame, 1 binary frame, 2 mark.
+"""
+
+import struct
+from enum import IntEnum
+from typing import NamedTuple
+
+import google_crc32c
+
+MAGIC = b"SSMDLOG\0"
+VERSION = 1
+MAX_RECORD_BYTES = 64 * 1024 * 1024
+
+_FRONT = struct.Struct("<II")
+_HEAD = struct.Struct("<QQIB")
+_U16 = struct.Struct("<H")
+_U32 = struct.Struct("<I")
+
+
+class Kind(IntEnum):
+    """What a record holds."""
+
+    TEXT = 0
+    BINARY = 1
+    MARK = 2
+
+
+class Record(NamedTuple):
+    """One frame or mark; connection 0 is none."""
+
+    n: int
+    received_ns: int
+    connection: int
+    kind: int
+    payload: bytes
+
+
+class NotALog(ValueError):
+    """These bytes are no segment, or one of another format."""
+
+
+def header(environment: str, session: str) -> bytes:
+    """The first bytes of every segment."""
+    names = b"".join(_U16.pack(len(name)) + name for name in (environment.encode(), session.encode()))
+    front = MAGIC + _U16.pack(VERSION) + names
+    return front + _U32.pack(google_crc32c.value(front))
+
+
+def pack(record: Record) -> bytes:
+    """The record as it stands in a segment."""
+    head = _HEAD.pack(record.n, record.received_ns, record.connection, record.kind)
+    check = google_crc32c.extend(google_crc32c.value(head), record.payload)
+    return _FRONT.pack(len(head) + len(record.payload), check) + head + record.payload
+
+
+def unpack(data: bytes, offset: int) -> tuple[Record, int] | None:
+    """The record at `offset` and where the next begins; None where no whole, sound record stands."""
+    start = offset + _FRONT.size
+    if len(data) < start + _HEAD.size:
+        return None
+    length, check = _FRONT.unpack_from(data, offset)
+    end = start + length
+    if not _HEAD.size <= length <= MAX_RECORD_BYTES or len(data) < end:
+        return None
+    if google_crc32c.value(data[start:end]) != check:
+        return None
+    return Record(*_HEAD.unpack_from(data, start), data[start + _HEAD.size : end]), end
+
+
+def read_header(data: bytes) -> tuple[str, str, int] | None:
+    """(environment, session, length) of the header that `data` begins with; None where it is cut short."""
+    if len(data) < len(MAGIC) + _U16.size:
+        return None
+    if not data.startswith(MAGIC):
+        raise NotALog("not a capture log")
+    (version,) = _U16.unpack_from(data, len(MAGIC))
+    if version != VERSION:
+        raise NotALog(f"format version {version}; this program reads version {VERSION}")
+    names, offset = [], len(MAGIC) + _U16.size
+    for _ in range(2):
+        if len(data) < offset + _U16.size:
+            return None
+        (length,) = _U16.unpack_from(data, offset)
+        offset += _U16.size + length
+        names.append(data[offset - length : offset].decode())
+    whole = offset + _U32.size
+    return None if len(data) < whole else (names[0], names[1], whole)
