@@ -39,7 +39,7 @@ def _keep_new_secret_key(kept: Path) -> str:
     key = secrets.token_urlsafe(50)
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        with kept.open("x", opener=_owner_only) as file:
+        with open(kept, "x", opener=_owner_only) as file:
             file.write(key)
     except FileExistsError:  # another process was first
         return kept.read_text()
