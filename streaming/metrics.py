@@ -1,0 +1,113 @@
+"""The metrics of all processes: names are fixed, and every series exists from a process's start at 0.
+
+A process calls `init_connector(feed)` and its like once, counts, and serves what it has with `serve_metrics(port)`.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+MESSAGE_TYPES = ("trade", "orderbook", "ticker", "lifecycle", "control", "unknown")
+CONNECTOR_ERRORS = ("parse", "connect", "venue", "sequence", "publish", "capture", "auth", "watchdog")
+SENT_TYPES = ("trade", "orderbook", "ticker", "status", "gap", "delta", "heartbeat", "ack", "error")
+BUCKETS = ("raw", "normalized")
+
+# --- connector -----------------------------------------------------------------------------------------------
+CONNECTOR_RECEIVED = Counter("ssmd_connector_messages_received_total", "Frames received", ["feed", "type"])
+CONNECTOR_PUBLISHED = Counter(
+    "ssmd_connector_messages_published_total", "Events acknowledged by the bus", ["feed"]
+)
+CONNECTOR_LAG = Gauge(
+    "ssmd_connector_lag_seconds", "Receive time minus the venue's send or event time", ["feed"]
+)
+CONNECTOR_ERRORS_TOTAL = Counter(
+    "ssmd_connector_errors_total", "What went wrong, by kind", ["feed", "error_type"]
+)
+CONNECTOR_CONNECTED = Gauge("ssmd_connector_connected", "1 while the venue's connection stands", ["feed"])
+CONNECTOR_RECONNECTS = Counter("ssmd_connector_reconnects_total", "Connections after the first", ["feed"])
+CONNECTOR_GAPS_OPEN = Gauge("ssmd_connector_gaps_open", "Losses that go on", ["feed"])
+CONNECTOR_GAPS = Counter("ssmd_connector_gaps_total", "Losses that began", ["feed"])
+CONNECTOR_LAST_RECEIVED = Gauge(
+    "ssmd_connector_last_received_timestamp_seconds", "When the last frame came (Unix)", ["feed"]
+)
+CONNECTOR_CAPTURE_LAST_N = Gauge("ssmd_connector_capture_last_n", "Last record in the capture log", ["feed"])
+CONNECTOR_PUBLISHED_LAST_N = Gauge(
+    "ssmd_connector_published_last_n", "Last record that is on the bus", ["feed"]
+)
+CONNECTOR_SYNC_SECONDS = Histogram(
+    "ssmd_connector_capture_sync_seconds",
+    "Forcing the capture log to disk",
+    ["feed"],
+    buckets=(0.001, 0.005, 0.02, 0.05, 0.1, 0.5, 2),
+)
+CONNECTOR_BOOKS = Gauge("ssmd_connector_books", "Order books kept", ["feed"])
+CONNECTOR_BOOKS_STALE = Gauge("ssmd_connector_books_stale", "Order books that wait for a snapshot", ["feed"])
+
+# --- gateway -------------------------------------------------------------------------------------------------
+GATEWAY_CLIENTS = Gauge("ssmd_gateway_clients_connected", "WebSocket clients")
+GATEWAY_SENT = Counter("ssmd_gateway_messages_sent_total", "Messages sent to clients", ["type"])
+GATEWAY_SUBSCRIPTIONS = Gauge(
+    "ssmd_gateway_subscriptions_active", "Clients by symbol: the top ones and 'other'", ["symbol"]
+)
+GATEWAY_DROPPED = Counter("ssmd_gateway_clients_dropped_total", "Clients closed because they read too slowly")
+
+# --- archive -------------------------------------------------------------------------------------------------
+ARCHIVER_BYTES = Counter("ssmd_archiver_bytes_written_total", "Bytes put into an archive", ["bucket"])
+ARCHIVER_FILES = Counter("ssmd_archiver_files_written_total", "Objects put into an archive", ["bucket"])
+SHIPPER_RECORDS = Counter(
+    "ssmd_shipper_records_total", "Capture log records committed as raw parts", ["feed"]
+)
+SHIPPER_LAG_RECORDS = Gauge("ssmd_shipper_lag_records", "Records read but not yet committed", ["feed"])
+SHIPPER_LAG_SECONDS = Gauge(
+    "ssmd_shipper_lag_seconds", "Age of the oldest record not yet committed", ["feed"]
+)
+SHIPPER_SESSIONS = Gauge("ssmd_shipper_sessions", "Session folders followed", ["feed"])
+SHIPPER_STORE_ERRORS = Counter(
+    "ssmd_shipper_store_errors_total", "Store operations to be tried again", ["feed"]
+)
+
+
+def init_connector(feed: str) -> None:
+    """Give every series of a connector its 0."""
+    for kind in MESSAGE_TYPES:
+        CONNECTOR_RECEIVED.labels(feed, kind)
+    for error in CONNECTOR_ERRORS:
+        CONNECTOR_ERRORS_TOTAL.labels(feed, error)
+    for counter in (CONNECTOR_PUBLISHED, CONNECTOR_RECONNECTS, CONNECTOR_GAPS):
+        counter.labels(feed)
+    for gauge in (
+        CONNECTOR_LAG,
+        CONNECTOR_CONNECTED,
+        CONNECTOR_GAPS_OPEN,
+        CONNECTOR_LAST_RECEIVED,
+        CONNECTOR_CAPTURE_LAST_N,
+        CONNECTOR_PUBLISHED_LAST_N,
+        CONNECTOR_BOOKS,
+        CONNECTOR_BOOKS_STALE,
+    ):
+        gauge.labels(feed)
+    CONNECTOR_SYNC_SECONDS.labels(feed)
+
+
+def init_gateway() -> None:
+    """Give every series of a gateway its 0."""
+    for kind in SENT_TYPES:
+        GATEWAY_SENT.labels(kind)
+    GATEWAY_SUBSCRIPTIONS.labels("other")
+
+
+def init_archive(feed: str) -> None:
+    """Give every series of the shipper and the archiver its 0."""
+    for bucket in BUCKETS:
+        ARCHIVER_BYTES.labels(bucket)
+        ARCHIVER_FILES.labels(bucket)
+    for counter in (SHIPPER_RECORDS, SHIPPER_STORE_ERRORS):
+        counter.labels(feed)
+    for gauge in (SHIPPER_LAG_RECORDS, SHIPPER_LAG_SECONDS, SHIPPER_SESSIONS):
+        gauge.labels(feed)
+
+
+def serve_metrics(port: int | None) -> int:
+    """Serve /metrics on 127.0.0.1 from a thread of its own; 0 or None is off. Returns the port; OSError if busy."""
+    if not port:
+        return 0
+    server, _ = start_http_server(port, addr="127.0.0.1")
+    return int(server.server_port)
