@@ -72,7 +72,8 @@ def unpack(data: bytes, offset: int) -> tuple[Record, int] | None:
         return None
     if google_crc32c.value(data[start:end]) != check:
         return None
-    return Record(*_HEAD.unpack_from(data, start), data[start + _HEAD.size : end]), end
+    n, received_ns, connection, kind = _HEAD.unpack_from(data, start)
+    return Record(n, received_ns, connection, kind, data[start + _HEAD.size : end]), end
 
 
 def read_header(data: bytes) -> tuple[str, str, int] | None:

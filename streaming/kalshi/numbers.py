@@ -21,7 +21,9 @@ def _scaled(text: str, places: int) -> int:
     whole, _, fraction = text.partition(".")
     digits = whole.removeprefix("-")
     # isdecimal alone would let other alphabets' digits pass.
-    if not (digits.isascii() and digits.isdigit()) or (fraction and not (fraction.isascii() and fraction.isdigit())):
+    if not (digits.isascii() and digits.isdigit()) or (
+        fraction and not (fraction.isascii() and fraction.isdigit())
+    ):
         raise NotExact(f"not a decimal number: {text!r}")
     if len(fraction) > places and fraction[places:].strip("0"):
         raise NotExact(f"more than {places} decimal places: {text!r}")

@@ -1,0 +1,121 @@
+"""Which order books are wanted: the environment's patterns, what the venue said of its markets, and a clock."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from streaming.kalshi.messages import Lifecycle
+
+_S = 1_000_000_000
+COMBO_PREFIX = "KXMVE"  # user-made combinations, hundreds of thousands, hardly ever traded
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Which markets' books are recorded; nothing given means all of them (combinations never)."""
+
+    tickers: frozenset[str] = frozenset()
+    series: frozenset[str] = frozenset()
+    is_everything: bool = False
+
+    def cover(self, ticker: str) -> bool:
+        """Whether the market's book is wanted."""
+        if ticker in self.tickers:
+            return True
+        if self.is_everything:
+            return not ticker.startswith(COMBO_PREFIX)
+        return series_of(ticker) in self.series
+
+
+def series_of(ticker: str) -> str:
+    """`KXBTC15M-26JUL191145-45` belongs to series `KXBTC15M`."""
+    return ticker.partition("-")[0]
+
+
+@dataclass(slots=True)
+class _Market:
+    open_ns: int | None = None
+    close_ns: int | None = None
+    is_open: bool = False
+    is_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """A market's opening or closing time passed at `at_ns`."""
+
+    ticker: str
+    at_ns: int
+    is_open: bool
+
+
+@dataclass
+class MarketBoard:
+    """Every market that the patterns cover, with its times."""
+
+    patterns: Patterns
+    _markets: dict[str, _Market] = field(default_factory=dict)
+
+    def learn_listed(self, rows: Iterable[Mapping[str, Any]], *, now_ns: int) -> None:
+        """Markets as REST lists them; the venue's own `active` beats our clock."""
+        for row in rows:
+            ticker = row["ticker"]
+            if not self.patterns.cover(ticker):
+                continue
+            market = self._markets.setdefault(ticker, _Market())
+            market.open_ns, market.close_ns = row["open_ns"], row["close_ns"]
+            if row["status"] == "active" and not market.is_over:
+                market.is_open = True
+                if market.close_ns is not None and market.close_ns <= now_ns:
+                    market.close_ns = None  # open all the same: wait for the venue to say that it is over
+
+    def learn(self, message: Lifecycle) -> None:
+        """What a lifecycle frame says."""
+        ticker = message.market_ticker
+        if not self.patterns.cover(ticker):
+            return
+        if message.event_type == "created":
+            self._markets[ticker] = _Market(_ns(message.open_ts), _ns(message.close_ts))
+        market = self._markets.get(ticker)
+        if market is None:
+            return
+        if message.event_type == "close_date_updated":
+            market.close_ns = _ns(message.close_ts)
+        if message.event_type in ("determined", "settled"):
+            market.is_over = True
+
+    def turn(self, now_ns: int) -> list[Turned]:
+        """The markets whose opening or closing time has passed since the last call."""
+        turned = []
+        for ticker, market in self._markets.items():
+            if (
+                not market.is_open
+                and not market.is_over
+                and _passed(market.open_ns, now_ns)
+                and not _passed(market.close_ns, now_ns)
+            ):
+                market.is_open = True
+                turned.append(Turned(ticker, market.open_ns or now_ns, is_open=True))
+            elif market.is_open and _passed(market.close_ns, now_ns):
+                market.is_open = False
+                turned.append(Turned(ticker, market.close_ns or now_ns, is_open=False))
+        return turned
+
+    def wanted(self) -> set[str]:
+        """The markets whose books should be subscribed: open ones, and closed ones until they are determined."""
+        return {ticker for ticker, market in self._markets.items() if market.is_open}
+
+    def over(self) -> list[str]:
+        """Markets that are determined or settled; they are forgotten with this answer."""
+        gone = [ticker for ticker, market in self._markets.items() if market.is_over]
+        for ticker in gone:
+            del self._markets[ticker]
+        return gone
+
+
+def _passed(at_ns: int | None, now_ns: int) -> bool:
+    return at_ns is not None and at_ns <= now_ns
+
+
+def _ns(ts: int | None) -> int | None:
+    return None if ts is None else ts * _S

@@ -1,0 +1,115 @@
+"""Kalshi's REST API, as much as recording needs: markets and series, page by page."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from streaming.kalshi.signing import signed_headers
+
+PAGE = 1000
+# A Basic key has 200 tokens a second and a request costs 10: half of it is left to the key's other users.
+SECONDS_BETWEEN = 0.1
+_TRANSIENT = (429, 500, 502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A key id and its private key in PEM."""
+
+    key_id: str
+    private_key: str = field(repr=False)
+
+    def headers(self, method: str, path: str) -> dict[str, str]:
+        """The signature of one request, made now."""
+        return signed_headers(self.key_id, self.private_key, method, path, time.time_ns() // 1_000_000)
+
+
+class KalshiRest:
+    """One client; use it as an async context manager."""
+
+    def __init__(self, base_url: str, credentials: Credentials | None = None) -> None:
+        self._base = base_url.rstrip("/")
+        self._path = urlsplit(self._base).path
+        self._credentials = credentials
+        self._client = httpx.AsyncClient(timeout=httpx.Timeout(15, connect=5), follow_redirects=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    async def get(self, path: str, **query: Any) -> Any:
+        """The JSON body; 429 and 5xx are tried again; raises httpx.HTTPError in the end."""
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(_is_transient),
+            wait=wait_random_exponential(multiplier=0.5, max=10),
+            stop=stop_after_attempt(5),
+            reraise=True,
+        )
+        async for attempt in retrying:
+            with attempt:
+                return await self._get_once(path, query)
+
+    async def _get_once(self, path: str, query: Mapping[str, Any]) -> Any:
+        headers = self._credentials.headers("GET", f"{self._path}{path}") if self._credentials else None
+        given = {name: value for name, value in query.items() if value is not None}
+        response = await self._client.get(f"{self._base}{path}", params=given, headers=headers)
+        response.raise_for_status()
+        return response.json()
+
+    async def markets(self, **query: Any) -> AsyncIterator[list[dict[str, Any]]]:
+        """Pages of markets, never combinations; filters as the venue's, e.g. status="open", series_ticker=..."""
+        seen = set()
+        cursor: str | None = None
+        while True:
+            body = await self.get("/markets", limit=PAGE, mve_filter="exclude", cursor=cursor, **query)
+            yield body["markets"]
+            cursor = body.get("cursor")
+            if not cursor or cursor in seen:  # a cursor that it does not know makes it start at page 1 again
+                return
+            seen.add(cursor)
+            await asyncio.sleep(SECONDS_BETWEEN)
+
+    async def series_of_categories(self, categories: set[str]) -> set[str]:
+        """The tickers of all series in these categories, case ignored."""
+        body = await self.get("/series")
+        wanted = {category.casefold() for category in categories}
+        return {row["ticker"] for row in body["series"] if wanted & _categories(row)}
+
+
+def listed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What `MarketBoard.learn_listed` takes of a REST market."""
+    return {
+        "ticker": row["ticker"],
+        "status": row.get("status", ""),
+        "open_ns": _ns(row.get("open_time")),
+        "close_ns": _ns(row.get("close_time")),
+    }
+
+
+def _categories(row: Mapping[str, Any]) -> set[str]:
+    return {str(name).casefold() for name in (row.get("category"), *(row.get("categories") or ())) if name}
+
+
+def _ns(text: str | None) -> int | None:
+    """RFC 3339 to Unix ns; the venue's zero time (year 1) is none."""
+    if not text:
+        return None
+    moment = datetime.fromisoformat(text)
+    if moment.year <= 1:
+        return None
+    return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
+
+
+def _is_transient(error: BaseException) -> bool:
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code in _TRANSIENT
+    return isinstance(error, httpx.TransportError)

@@ -1,0 +1,116 @@
+"""One WebSocket connection to Kalshi: signed, watched, every frame handed over as it comes off the wire."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+
+from streaming.kalshi.rest import Credentials
+from streaming.records import Kind
+
+MAX_FRAME_BYTES = 16 * 1024 * 1024  # the library's 1 MiB would end the connection at a large frame
+PING_EVERY_SECONDS = 2.0
+SILENT_FOR_SECONDS = 6.0
+OnFrame = Callable[[int, bytes, int], object]  # kind, payload, received_ns
+
+
+class _Tapped(ClientConnection):
+    """Gives each message away in the turn of the loop in which its bytes arrived: no queue, no task in between."""
+
+    def __init__(self, *args: Any, on_frame: OnFrame, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._on_frame = on_frame
+        self._parts: list[bytes] = []
+        self._kind = Kind.TEXT
+        self.active_at = time.monotonic()
+
+    def process_event(self, event: Any) -> None:
+        """Keep data frames from the library's queue; its handshake, pings and closing stay its own."""
+        if isinstance(event, Frame):
+            self.active_at = (
+                time.monotonic()
+            )  # data, ping or pong: something that arrived, never something sent
+            if event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+                self._take(event)
+                return
+        super().process_event(event)
+
+    def _take(self, frame: Frame) -> None:
+        if frame.opcode is not Opcode.CONT:
+            self._kind = Kind.TEXT if frame.opcode is Opcode.TEXT else Kind.BINARY
+        data = bytes(frame.data)
+        if frame.fin and not self._parts:
+            self._on_frame(self._kind, data, time.time_ns())
+            return
+        self._parts.append(data)
+        if frame.fin:
+            whole, self._parts = b"".join(self._parts), []
+            self._on_frame(self._kind, whole, time.time_ns())
+
+
+class KalshiSocket:
+    """An open connection; `ended` returns (code, reason) when it is over."""
+
+    def __init__(self, connection: _Tapped) -> None:
+        self._connection = connection
+        self._watchdog = asyncio.create_task(self._watch(), name="watchdog")
+        self._pings = asyncio.create_task(self._ping(), name="pings")
+        self._silent = False
+
+    @classmethod
+    async def open(cls, url: str, credentials: Credentials | None, on_frame: OnFrame) -> "KalshiSocket":
+        """Connect and shake hands; raises OSError, TimeoutError or websockets' InvalidHandshake."""
+
+        def tapped(*args: Any, **options: Any) -> ClientConnection:
+            return _Tapped(*args, on_frame=on_frame, **options)
+
+        headers = credentials.headers("GET", urlsplit(url).path) if credentials else None
+        connection = await connect(
+            url,
+            create_connection=tapped,
+            additional_headers=headers,
+            compression=None,
+            max_size=MAX_FRAME_BYTES,
+            ping_interval=None,  # ours does not wait behind a full send buffer
+            open_timeout=10,
+            close_timeout=1,
+            proxy=None,
+        )
+        assert isinstance(connection, _Tapped)
+        return cls(connection)
+
+    async def send(self, command: bytes) -> None:
+        """Send one command as a text frame; raises ConnectionClosed."""
+        await self._connection.send(command.decode())
+
+    async def ended(self) -> tuple[int, str]:
+        """Wait for the end: the close code (1006 where there was none) and reason."""
+        await self._connection.wait_closed()
+        for task in (self._watchdog, self._pings):
+            task.cancel()
+        if self._silent:
+            return 1006, f"nothing was heard for {SILENT_FOR_SECONDS:.0f} s"
+        return self._connection.close_code or 1006, self._connection.close_reason or ""
+
+    async def close(self) -> None:
+        """Say goodbye and read what the venue sent before it heard."""
+        await self._connection.close(1000)
+
+    async def _watch(self) -> None:
+        """A task of its own: a ping that blocks must not keep the silence from being seen."""
+        while time.monotonic() - self._connection.active_at < SILENT_FOR_SECONDS:
+            await asyncio.sleep(0.5)
+        self._silent = True
+        self._connection.transport.abort()
+
+    async def _ping(self) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                await asyncio.sleep(PING_EVERY_SECONDS)
+                await self._connection.ping()
