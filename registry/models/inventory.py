@@ -108,6 +108,11 @@ class ArchivePart(models.Model):
     sha256 = models.CharField(max_length=64)
     first_ns = models.BigIntegerField(help_text="Unix ns of its first record's receipt.")
     last_ns = models.BigIntegerField(help_text="Unix ns of its last record's receipt.")
+    connector_version = models.CharField(max_length=32, blank=True)
+    processor_version = models.CharField(max_length=32, blank=True)
+    marks = models.JSONField(
+        default=list, blank=True, help_text="The marks that gaps and coverage follow from."
+    )
     ingested_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
