@@ -20,12 +20,27 @@ class ExitCode(IntEnum):
     PERMISSION = 9
 
 
+TITLES = {
+    ExitCode.UNEXPECTED: "Unexpected",
+    ExitCode.USAGE: "Wrong usage",
+    ExitCode.INVALID: "Validation failed",
+    ExitCode.NOT_FOUND: "Not found",
+    ExitCode.CONFLICT: "Conflict",
+    ExitCode.UNAVAILABLE: "Not available",
+    ExitCode.INCOMPLETE: "Incomplete",
+    ExitCode.INTEGRITY: "Integrity failure",
+    ExitCode.PERMISSION: "Not permitted",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """One thing that is wrong, and what would be right."""
 
     problem: str
     remedy: str = ""
+    did_you_mean: str = ""
+    listing: str = ""  # all that exists, with a heading; shown once, below the reasons
 
     def __str__(self) -> str:
         return f"{self.problem}\n    {self.remedy}" if self.remedy else self.problem
@@ -40,7 +55,17 @@ class Refused(Exception):
         super().__init__(self.reasons)
 
     def __str__(self) -> str:
-        return "\n".join(["Refused:", *(f"  - {reason}" for reason in self.reasons)])
+        lines = [
+            f"Error: {TITLES[self.exit_code]}",
+            *(line for reason in self.reasons for line in _lines(reason)),
+        ]
+        listings = dict.fromkeys(reason.listing for reason in self.reasons if reason.listing)
+        return "\n".join([*lines, *(f"\n{listing}" for listing in listings)])
+
+
+def _lines(reason: Reason) -> list[str]:
+    hint = [f"  - Did you mean '{reason.did_you_mean}'?"] if reason.did_you_mean else []
+    return [f"  - {reason}", *hint]
 
 
 def require(*checks: Iterable[Reason], exit_code: ExitCode = ExitCode.INVALID) -> None:
