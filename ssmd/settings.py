@@ -74,6 +74,17 @@ INSTALLED_APPS = [
     "secmaster",
     "ssmd",
 ]
+# A command that only reads the registry sets this for itself (ssmd/cli/main.py): Celery's models,
+# the admin and REST would triple its start.
+if env.bool("SSMD_LIGHT", default=False):
+    INSTALLED_APPS = [
+        "django.contrib.auth",
+        "django.contrib.contenttypes",
+        "django.contrib.postgres",
+        "simple_history",
+        "registry",
+        "secmaster",
+    ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from registry.refusal import Refused
+from registry.refusal import ExitCode, Refused, require
 
 # One module of `ssmd.cli` per noun, imported only when it is asked for: `ssmd feed list` must not pay for Celery.
 NOUNS = {
@@ -27,6 +27,11 @@ NOUNS = {
     "bench": "Measure, each figure beside its ceiling",
 }
 
+# These load neither Celery's models nor the admin and REST: `ssmd feed list` must not wait for them.
+LIGHT = frozenset({"feed", "schema", "env", "market", "data", "doctor", "exchange", "connector", "shipper"})
+# These ask the registry before anything else: it must be there and migrated.
+ASKS_REGISTRY = frozenset({"feed", "schema", "env", "market", "data", "connector", "shipper", "gateway"})
+
 
 def main() -> None:
     """The console script."""
@@ -37,8 +42,9 @@ def run(argv: Sequence[str]) -> int:
     """Run one command line; returns its exit code (see the design's list)."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ssmd.settings")
     try:
-        options = vars(_parser(argv).parse_args(argv))
-        return _call(options)
+        noun = next((word for word in argv if not word.startswith("-")), "")
+        options = vars(_parser(noun).parse_args(argv))
+        return _call(noun, options)
     except Refused as refused:
         print(refused, file=sys.stderr)  # noqa: T201
         return refused.exit_code
@@ -49,7 +55,7 @@ def run(argv: Sequence[str]) -> int:
         return 0
 
 
-def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+def _parser(wanted: str) -> argparse.ArgumentParser:
     from ssmd import __version__
 
     parser = argparse.ArgumentParser(
@@ -59,7 +65,6 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"ssmd {__version__}")
     groups = parser.add_subparsers(metavar="NOUN", required=True)
-    wanted = next((word for word in argv if not word.startswith("-")), None)
     for noun, line in NOUNS.items():
         if noun == wanted:
             _module(noun).add_parser(groups)
@@ -69,16 +74,22 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _module(noun: str) -> Any:
-    module = importlib.import_module(f"ssmd.cli.{noun}")
-    if getattr(module, "NEEDS_DJANGO", True):
-        import django
+    import django
 
-        django.setup()
-    return module
+    if noun in LIGHT:
+        os.environ["SSMD_LIGHT"] = "1"
+    django.setup()
+    # Only for this process's settings: what it starts decides for itself.
+    os.environ.pop("SSMD_LIGHT", None)
+    return importlib.import_module(f"ssmd.cli.{noun}")
 
 
-def _call(options: dict[str, Any]) -> int:
+def _call(noun: str, options: dict[str, Any]) -> int:
     """Call the chosen verb with just the options its signature names."""
+    if noun in ASKS_REGISTRY:
+        from registry.preflight import registry_ready
+
+        require(registry_ready(), exit_code=ExitCode.UNAVAILABLE)
     action = options.pop("run")
     offered = {**options, "stdout": sys.stdout, "stderr": sys.stderr}
     return action(**{name: offered[name] for name in inspect.signature(action).parameters}) or 0
