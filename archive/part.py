@@ -1,0 +1,126 @@
+"""A raw part in the making: which records belong together, and their lines. Pure."""
+
+import hashlib
+from collections import Counter
+
+import msgspec
+from zstandard import ZstdCompressionObj
+
+from archive.files import LineEncoder, compressor
+from archive.manifest import KEPT_MARKS, MarkAt, Part, PartManifest, digest
+from streaming import marks
+from streaming.records import Kind, Record
+
+MAX_RAW_BYTES = 64 * 1024 * 1024
+_HOUR_NS = 3_600_000_000_000
+_PIECE_BYTES = 1 << 18
+
+
+class PartBuilder:
+    """Takes a session's records in n order until the part is full or a record belongs to the next one."""
+
+    def __init__(
+        self,
+        *,
+        feed: str,
+        environment: str,
+        session: str,
+        shipper_version: str,
+        max_bytes: int = MAX_RAW_BYTES,
+    ) -> None:
+        self._feed, self._environment, self._session = feed, environment, session
+        self._shipper_version = shipper_version
+        self._max_bytes = max_bytes
+        self._lines = LineEncoder(session)
+        self.connector_version = ""
+        self._begin()
+
+    def _begin(self) -> None:
+        self.rows = 0
+        self.first: Record | None = None
+        self.last: Record | None = None
+        self.has_end = False
+        self._raw_bytes = 0
+        self._types: Counter[str] = Counter()
+        self._tickers: set[str | None] = set()
+        self._connections: set[int] = set()
+        self._marks: list[MarkAt] = []
+        self._hash = hashlib.sha256()
+        self._compressor: ZstdCompressionObj = compressor()
+        self._pieces: list[bytes] = []
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the part must be closed now: by size, or because the session has ended."""
+        return self._raw_bytes >= self._max_bytes or self.has_end
+
+    def accepts(self, record: Record) -> bool:
+        """Whether the record may be added: a part lies within one UTC hour."""
+        return self.first is None or (
+            self.first.received_ns // _HOUR_NS == record.received_ns // _HOUR_NS and not self.is_full
+        )
+
+    def add(self, record: Record) -> None:
+        """Append the next record, which must be acceptable."""
+        if self.last is not None and record.n != self.last.n + 1:
+            raise ValueError(f"Record {record.n} of {self._session} follows {self.last.n}")
+        line = self._lines.encode(record)
+        if self.first is None:
+            self.first = record
+        self.last = record
+        self.rows += 1
+        self._types[line.raw_type] += 1
+        self._tickers.add(line.ticker)
+        self._connections.add(record.connection)
+        self._pending.append(line.data)
+        self._pending_bytes += len(line.data)
+        self._raw_bytes += len(line.data)
+        if record.kind == Kind.MARK:
+            self._note_mark(record)
+        if self._pending_bytes >= _PIECE_BYTES:
+            self._compress_pending()
+
+    def _note_mark(self, record: Record) -> None:
+        mark = marks.decode(record.payload)
+        if isinstance(mark, KEPT_MARKS):
+            self._marks.append(MarkAt(record.n, record.received_ns, msgspec.Raw(record.payload)))
+        if isinstance(mark, marks.SessionStart):
+            self.connector_version = mark.code_version
+        self.has_end = isinstance(mark, marks.SessionEnd)
+
+    def _compress_pending(self) -> None:
+        piece = b"".join(self._pending)
+        self._pending, self._pending_bytes = [], 0
+        self._hash.update(piece)
+        self._pieces.append(self._compressor.compress(piece))
+
+    def finish(self) -> Part:
+        """The part as it stands; the builder then begins the next one."""
+        if self.first is None or self.last is None:
+            raise ValueError("A part holds at least one record")
+        self._compress_pending()
+        data = b"".join([*self._pieces, self._compressor.flush()])
+        manifest = PartManifest(
+            feed=self._feed,
+            environment=self._environment,
+            session=self._session,
+            first_n=self.first.n,
+            last_n=self.last.n,
+            rows=self.rows,
+            rows_by_type=dict(sorted(self._types.items())),
+            raw_bytes=self._raw_bytes,
+            stored_bytes=len(data),
+            sha256=digest(data),
+            sha256_rows=self._hash.hexdigest(),
+            first_recv_ns=self.first.received_ns,
+            last_recv_ns=self.last.received_ns,
+            tickers=sorted(ticker for ticker in self._tickers if ticker),
+            connections=sorted(self._connections - {0}),
+            marks=self._marks,
+            connector_version=self.connector_version,
+            shipper_version=self._shipper_version,
+        )
+        self._begin()
+        return Part(data, manifest)
