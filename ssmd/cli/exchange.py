@@ -1,0 +1,135 @@
+"""The simulated exchange: Kalshi's REST and WebSocket, lived by random orders or by recordings."""
+
+import argparse
+import asyncio
+from pathlib import Path
+from typing import Any, TextIO
+
+from registry.refusal import Reason, Refused, require
+
+# Neither the database nor Django is needed, so it starts at once.
+NEEDS_DJANGO = False
+
+
+def add_parser(groups: Any) -> None:
+    """Add `ssmd exchange start`."""
+    actions = groups.add_parser("exchange", help=__doc__, description=__doc__).add_subparsers(
+        metavar="VERB", required=True
+    )
+    start = actions.add_parser(
+        "start",
+        help="Serve until stopped",
+        description="Serve Kalshi's REST under /trade-api/v2 and its WebSocket at /trade-api/ws/v2 on one port.",
+        epilog="Without --key-id and --public-key any key id is accepted whose three headers are present; "
+        "with them every signature is verified, at most 15 s of clock difference (--skew) allowed.",
+    )
+    start.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    start.add_argument("--port", type=int, default=8010, help="0 takes any free one (default: 8010)")
+    _add_life(start)
+    _add_replay(start)
+    start.add_argument("--key-id", help="the only key id that is let in")
+    start.add_argument("--public-key", type=Path, metavar="PEM-FILE", help="its public key, RSA or Ed25519")
+    start.add_argument(
+        "--skew", type=float, default=15.0, metavar="SECONDS", help="clock difference that passes"
+    )
+    start.add_argument("--ledger", type=Path, metavar="FILE", help="append a line for every frame handed out")
+    start.set_defaults(run=start_exchange)
+
+
+def _add_life(start: argparse.ArgumentParser) -> None:
+    start.add_argument("--seed", type=int, default=1, help="the same seed and clock give the same orders")
+    start.add_argument(
+        "--markets", type=int, metavar="N", help="random markets open at once (6; 0 with --replay)"
+    )
+    start.add_argument(
+        "--rate", type=float, default=50.0, metavar="R", help="random frames a second (default: 50)"
+    )
+
+
+def _add_replay(start: argparse.ArgumentParser) -> None:
+    start.add_argument(
+        "--replay", type=Path, nargs="+", default=[], metavar="PATH", help="recordings or folders"
+    )
+    start.add_argument(
+        "--speed", type=float, default=1.0, metavar="X", help="0 is as fast as the client reads"
+    )
+    start.add_argument("--once", action="store_true", help="end after the recording's last frame")
+    start.add_argument("--original-times", action="store_true", help="leave the recorded times as they are")
+
+
+def start_exchange(
+    *,
+    host: str,
+    port: int,
+    seed: int,
+    markets: int | None,
+    rate: float,
+    replay: list[Path],
+    speed: float,
+    once: bool,
+    original_times: bool,
+    key_id: str | None,
+    public_key: Path | None,
+    skew: float,
+    ledger: Path | None,
+    stderr: TextIO,
+) -> None:
+    """Check what was asked for, then serve."""
+    require(_numbers(port, markets, rate, speed, skew), _belongings(replay, once=once))
+    keys = _public_keys(key_id, public_key)
+
+    import uvloop
+
+    from streaming.kalshi.simulator.auth import Door
+    from streaming.kalshi.simulator.server import Options, run
+
+    options = Options(
+        host=host, port=port, seed=seed, markets=markets, rate=rate, replay=tuple(replay), speed=speed, once=once,
+        original_times=original_times, ledger=ledger, door=Door(keys, skew_ms=round(skew * 1000)),
+    )  # fmt: skip
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run(options, stderr))
+
+
+def _numbers(port: int, markets: int | None, rate: float, speed: float, skew: float) -> list[Reason]:
+    checks = [
+        (0 <= port <= 65_535, f"--port {port} is no port.", "Give 1 to 65535, or 0 for any free one."),
+        (markets is None or 0 <= markets <= 5000, f"--markets {markets} is out of range.", "Give 0 to 5000."),
+        (
+            0 < rate <= 100_000,
+            f"--rate {rate:g} is out of range.",
+            "Give more than 0, at most 100000 a second.",
+        ),
+        (0 <= speed <= 100_000, f"--speed {speed:g} is out of range.", "Give 0 (as fast as read) to 100000."),
+        (skew > 0, f"--skew {skew:g} lets nobody in.", "Give seconds above 0; Kalshi allows about 15."),
+    ]
+    return [Reason(problem, remedy) for is_right, problem, remedy in checks if not is_right]
+
+
+def _belongings(replay: list[Path], *, once: bool) -> list[Reason]:
+    if once and not replay:
+        return [
+            Reason("--once ends after a recording, and there is none.", "Add --replay PATH, or leave --once.")
+        ]
+    return []
+
+
+def _public_keys(key_id: str | None, path: Path | None) -> dict[str, str]:
+    if key_id is None and path is None:
+        return {}
+    if key_id is None or path is None:
+        given, wanted = (
+            ("--key-id", "--public-key PEM-FILE") if path is None else ("--public-key", "--key-id ID")
+        )
+        raise Refused([Reason(f"{given} is given without its pair.", f"Add {wanted}, or give neither.")])
+    from streaming.kalshi.signing import KeyUnusable
+    from streaming.kalshi.signing import public_key as checked
+
+    remedy = "Name a file with an RSA or Ed25519 public key, as `openssl pkey -pubout` writes it."
+    try:
+        pem = path.read_text(encoding="utf-8")
+        checked(pem)
+    except (OSError, UnicodeDecodeError, KeyUnusable) as error:
+        detail = error.strerror if isinstance(error, OSError) else error
+        raise Refused([Reason(f"The public key '{path}' cannot be used: {detail}.", remedy)]) from error
+    return {key_id: pem}

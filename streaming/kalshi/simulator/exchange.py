@@ -1,0 +1,42 @@
+"""The exchange as a whole, without sockets: clients, their frames, both sources of life; pure (clock comes in)."""
+
+from collections.abc import Iterable
+
+from streaming.kalshi.simulator.audience import Audience
+from streaming.kalshi.simulator.frames import Broadcast
+from streaming.kalshi.simulator.protocol import Conversation
+from streaming.kalshi.simulator.replay import Replay
+from streaming.kalshi.simulator.rest import Answer, answer
+from streaming.kalshi.simulator.venue import Venue
+
+
+class Exchange:
+    """One venue and everybody who talks to it."""
+
+    def __init__(self, venue: Venue, replay: Replay | None = None) -> None:
+        self.venue = venue
+        self.replay = replay
+        self._audience = Audience()
+
+    def connect(self) -> Conversation:
+        """A client came in."""
+        return Conversation(self.venue, self._audience)
+
+    def receive(self, conversation: Conversation, message: str | bytes, *, now_us: int) -> None:
+        """A client's command; the first that asks for a recorded book starts the replay."""
+        conversation.receive(message, now_ms=now_us // 1000)
+        replay = self.replay
+        if replay and not replay.has_started and self._audience.has("orderbook_delta", replay.tickers):
+            replay.start(now_us)
+
+    def publish(self, frames: Iterable[Broadcast], *, now_us: int) -> None:
+        """Put frames into the outboxes of those who asked for them."""
+        now_ms = now_us // 1000
+        for frame in frames:
+            self._audience.publish(frame, now_ms)
+
+    def rest(self, target: str, *, now_us: int) -> Answer:
+        """Answer one GET."""
+        if self.replay:
+            self.replay.refresh(now_us)
+        return answer(self.venue, target, now_us=now_us)

@@ -1,0 +1,220 @@
+"""Random life: markets open, trade, close and settle for ever; pure (seed and clock come in).
+
+Times around opening and closing are those of kalshi.md 3.9; the same seed and the same clock give the same flow.
+"""
+
+import heapq
+import random
+from collections.abc import Callable
+from functools import partial
+
+from streaming.kalshi.simulator import frames
+from streaming.kalshi.simulator.frames import Broadcast
+from streaming.kalshi.simulator.listings import SECOND_US, Slot, slots
+from streaming.kalshi.simulator.market import Market
+from streaming.kalshi.simulator.matching import OrderFlow
+from streaming.kalshi.simulator.venue import Venue
+
+PERIOD_US = 300 * SECOND_US
+STEP_US = 20_000
+TICKER_EVERY_US = 250_000
+# A market is announced a little more than one period ahead, so the next one is always listed.
+AHEAD_US = 30 * SECOND_US
+KEPT_AFTER_SETTLEMENT_US = 3600 * SECOND_US
+# After a pause of the process the flow does not make up for more than this.
+MOST_BEHIND_US = 2 * SECOND_US
+
+Job = Callable[[int], list[Broadcast]]
+
+
+class RandomLife:
+    """A venue that lives by itself."""
+
+    def __init__(
+        self, venue: Venue, *, seed: int, markets: int, rate: float, now_us: int, period_us: int = PERIOD_US
+    ) -> None:
+        self._venue, self._seed, self._rate = venue, seed, rate
+        self._rng = random.Random(seed)  # noqa: S311
+        self._jobs: list[tuple[int, int, Job]] = []
+        self._numbered = 0
+        self._trading: dict[str, OrderFlow] = {}
+        self._changed: dict[str, None] = {}
+        self._budget = 0.0
+        self._step_us = now_us // STEP_US * STEP_US
+        self._tickers_due_us = now_us
+        for slot in slots(markets, period_us=period_us):
+            before = slot.window_before(now_us) - period_us
+            self._at(before - period_us - AHEAD_US, partial(self._create, slot, before))
+        self._run_jobs(now_us)  # what happened before our time is not told
+
+    def advance(self, now_us: int) -> list[Broadcast]:
+        """Everything that happens until `now_us`."""
+        happened: list[Broadcast] = []
+        self._step_us = max(self._step_us, now_us - MOST_BEHIND_US)
+        while self._step_us + STEP_US <= now_us:
+            self._step_us += STEP_US
+            happened += self._run_jobs(self._step_us)
+            happened += self._trade(self._step_us)
+        return happened
+
+    def _at(self, due_us: int, job: Job) -> None:
+        self._numbered += 1
+        heapq.heappush(self._jobs, (due_us, self._numbered, job))
+
+    def _run_jobs(self, now_us: int) -> list[Broadcast]:
+        happened: list[Broadcast] = []
+        while self._jobs and self._jobs[0][0] <= now_us:
+            due_us, _, job = heapq.heappop(self._jobs)
+            happened += job(due_us)
+        self._budget -= len(happened)
+        return happened
+
+    # --- trading --------------------------------------------------------------------------
+
+    def _trade(self, now_us: int) -> list[Broadcast]:
+        happened: list[Broadcast] = []
+        # A burst at an opening is paid back slowly, not by a minute of silence.
+        self._budget = max(self._budget, -self._rate * 0.5) + self._rate * STEP_US / SECOND_US
+        flows = list(self._trading.values())
+        while flows and self._budget >= 1:
+            caused = self._act(self._rng.choice(flows), now_us - self._rng.randrange(STEP_US))
+            self._budget -= len(caused)
+            happened += caused
+        return happened + self._quotes(now_us)
+
+    def _act(self, flow: OrderFlow, at_us: int) -> list[Broadcast]:
+        self._changed[flow.market.ticker] = None
+        caused = flow.act(at_us)
+        for frame in caused:
+            if frame.channel == "trade":
+                self._venue.trades.append((frame.ticker, frame.msg))
+        return caused
+
+    def _quotes(self, now_us: int) -> list[Broadcast]:
+        """Conflated: one ticker frame a market and quarter second, only if something changed."""
+        if now_us < self._tickers_due_us:
+            return []
+        self._tickers_due_us = now_us + TICKER_EVERY_US
+        # At a low rate quotes must not eat the flow.
+        most = max(1, int(self._rate * TICKER_EVERY_US / SECOND_US / 4))
+        told = [ticker for ticker in self._changed if ticker in self._venue.markets][:most]
+        for ticker in told:
+            del self._changed[ticker]
+        self._budget -= len(told)
+        return [self._venue.markets[ticker].ticker_frame(now_us) for ticker in told]
+
+    # --- a market's life ------------------------------------------------------------------
+
+    def _create(self, slot: Slot, open_us: int, now_us: int) -> list[Broadcast]:
+        market = slot.market(open_us, created_us=now_us, seed=self._seed)
+        strike = market.fields.pop("floor_strike_later")
+        is_new_event = market.event_ticker not in self._venue.events
+        self._venue.list_market(market, event=slot.event(market.event_ticker), series=slot.series_body())
+        close_us = open_us + slot.period_us
+        self._at(now_us + slot.period_us, partial(self._create, slot, open_us + slot.period_us))
+        self._at(open_us - 2 * SECOND_US, partial(self._reveal, market, strike))
+        self._at(open_us, partial(self._open, market))
+        self._at(close_us, partial(self._close, market))
+        told = [_event_told(self._venue.events[market.event_ticker])] if is_new_event else []
+        return [*told, _created(market, open_us, close_us)]
+
+    def _reveal(self, market: Market, strike: float, now_us: int) -> list[Broadcast]:
+        """Shortly before the opening the target is known."""
+        target = f"Target Price: ${strike:,}"
+        market.fields.update(floor_strike=strike, yes_sub_title=target, updated_time=frames.rfc3339(now_us))
+        told = {
+            "market_ticker": market.ticker, "strike_type": "greater_or_equal", "floor_strike": strike,
+            "yes_sub_title": target, "event_type": "metadata_updated",
+        }  # fmt: skip
+        return [frames.broadcast("market_lifecycle_v2", market.ticker, told)]
+
+    def _open(self, market: Market, now_us: int) -> list[Broadcast]:
+        """No frame tells of it; orders come at once, REST follows."""
+        flow = OrderFlow(market, random.Random(f"{self._seed} {market.ticker}"))  # noqa: S311
+        self._trading[market.ticker] = flow
+        self._at(now_us + self._delay_us(0.3, 2), partial(self._becomes, market, "active"))
+        burst = [frame for step in range(24) for frame in self._act(flow, now_us + step * 400)]
+        return burst
+
+    def _close(self, market: Market, now_us: int) -> list[Broadcast]:
+        flow = self._trading.pop(market.ticker)
+        self._at(now_us + self._delay_us(0.3, 2), partial(self._becomes, market, "closed"))
+        self._at(now_us + self._delay_us(0.3, 2), partial(self._empty, flow))
+        self._at(now_us + self._delay_us(2.5, 4), partial(self._determine, flow))
+        return flow.expire_some(now_us + self._rng.randint(10, 80))
+
+    def _empty(self, flow: OrderFlow, now_us: int) -> list[Broadcast]:
+        flow.clear()
+        return [flow.market.snapshot(), flow.market.ticker_frame(now_us)]
+
+    def _determine(self, flow: OrderFlow, now_us: int) -> list[Broadcast]:
+        market, result = flow.market, "yes" if flow.ends_yes() else "no"
+        value = "1.0000" if result == "yes" else "0.0000"
+        known = {
+            "result": result, "settlement_value_dollars": value,
+            "expiration_value": str(market.fields.get("floor_strike", "")),
+        }  # fmt: skip
+        self._at(now_us + self._delay_us(0.3, 2), partial(self._becomes, market, "determined", **known))
+        self._at(now_us + 5 * SECOND_US, partial(self._settle, market))
+        told = {
+            "market_ticker": market.ticker, "determination_ts": now_us // SECOND_US, "result": result,
+            "settlement_value": value, "event_type": "determined",
+        }  # fmt: skip
+        return [frames.broadcast("market_lifecycle_v2", market.ticker, told)]
+
+    def _settle(self, market: Market, now_us: int) -> list[Broadcast]:
+        settled = frames.rfc3339(now_us)
+        later = partial(self._becomes, market, "finalized", settlement_ts=settled, updated_time=settled)
+        self._at(now_us + self._delay_us(0.3, 2), later)
+        self._at(now_us + KEPT_AFTER_SETTLEMENT_US, partial(self._delist, market))
+        told = {"market_ticker": market.ticker, "settled_ts": now_us // SECOND_US, "event_type": "settled"}
+        return [frames.broadcast("market_lifecycle_v2", market.ticker, told)]
+
+    def _becomes(self, market: Market, status: str, _now_us: int, **fields: str) -> list[Broadcast]:
+        market.status = status
+        market.fields.update(fields)
+        return []
+
+    def _delist(self, market: Market, _now_us: int) -> list[Broadcast]:
+        self._venue.delist(market.ticker)
+        return []
+
+    def _delay_us(self, low_s: float, high_s: float) -> int:
+        return round(self._rng.uniform(low_s, high_s) * SECOND_US)
+
+
+def _created(market: Market, open_us: int, close_us: int) -> Broadcast:
+    fields = market.fields
+    kept = (
+        "title",
+        "yes_sub_title",
+        "no_sub_title",
+        "rules_primary",
+        "rules_secondary",
+        "event_ticker",
+        "strike_type",
+    )
+    told = {
+        "market_ticker": market.ticker,
+        "exchange_index": 0,
+        "open_ts": open_us // SECOND_US,
+        "close_ts": close_us // SECOND_US,
+        "price_level_structure": fields["price_level_structure"],
+        "price_ranges": fields["price_ranges"],
+        "additional_metadata": {
+            "name": fields["yes_sub_title"],
+            **{name: fields[name] for name in kept},
+            "can_close_early": True,
+            "expected_expiration_ts": close_us // SECOND_US + 300,
+        },
+        "event_type": "created",
+    }
+    return frames.broadcast("market_lifecycle_v2", market.ticker, told)
+
+
+def _event_told(event: dict[str, str]) -> Broadcast:
+    told = {
+        "event_ticker": event["event_ticker"], "exchange_index": 0, "title": event["title"],
+        "subtitle": event["sub_title"], "collateral_return_type": "", "series_ticker": event["series_ticker"],
+    }  # fmt: skip
+    return frames.broadcast("event_lifecycle", "", told)
