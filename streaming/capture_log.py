@@ -97,16 +97,16 @@ class CaptureLog:
         """Append a mark of our own."""
         return self.append(marks.encode(mark), kind=records.Kind.MARK, connection=connection)
 
-    def sync(self) -> None:
-        """Force what was appended so far to the disk."""
+    def take_unsynced(self) -> int | None:
+        """A file descriptor of its own for `os.fdatasync` in another thread; None when all is on the disk."""
         if not self._unsynced:
-            return
+            return None
         self._unsynced = False
-        os.fdatasync(self._file)
+        return os.dup(self._file)
 
     def close(self) -> None:
         """Sync and give up the writer lock."""
-        self.sync()
+        os.fdatasync(self._file)
         os.close(self._file)
         os.close(self._lock)
 
@@ -164,33 +164,61 @@ class CaptureLogReader:
         self._next_n = from_n
         self._path: Path | None = None
         self._position = 0
-        self._rest = b""
+        self._has_unread = False
 
     def read(self, max_bytes: int = 1 << 20) -> list[Record]:
-        """The next whole records, at most about `max_bytes`; empty when there is nothing new yet."""
+        """The next whole records, at most about `max_bytes`; empty when there is nothing new yet.
+
+        Raises CaptureLogError where a record is damaged though later ones exist: nothing is passed over.
+        """
         if self._path is None and not self._open(self._segment_of(self._next_n)):
             return []
         found = self._read_on(max_bytes)
         if not found and self._open(self._segment_after()):
             return self._read_on(max_bytes)
+        if not found and self._has_unread and self._is_followed():
+            return self._read_last_of_segment(max_bytes)
         return found
 
     def _read_on(self, max_bytes: int) -> list[Record]:
+        """Each read begins after the last whole record: a torn tail may since have been cut and written over."""
+        found: list[Record] = []
+        while not found:
+            data = self._bytes_from_position(max_bytes)
+            offset = 0
+            while (whole := unpack(data, offset)) is not None:
+                record, offset = whole
+                if record.n >= self._next_n:
+                    found.append(record)
+            self._position += offset
+            self._has_unread = offset < len(data)
+            if offset == 0:
+                if len(data) < max_bytes:
+                    break
+                max_bytes *= 2  # one record is larger than what was read
+        if found:
+            self._next_n = found[-1].n + 1
+        return found
+
+    def _bytes_from_position(self, max_bytes: int) -> bytes:
         assert self._path is not None
-        with self._path.open("rb") as file:
-            file.seek(self._position)
-            fresh = file.read(max_bytes)
-        self._position += len(fresh)
-        data = self._rest + fresh
-        found, offset = [], 0
-        while (whole := unpack(data, offset)) is not None:
-            record, offset = whole
-            if record.n >= self._next_n:
-                found.append(record)
-                self._next_n = record.n + 1
-        self._rest = data[offset:]
-        if not found and fresh:
-            return self._read_on(max_bytes)
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._position)
+                return file.read(max_bytes)
+        except FileNotFoundError:
+            return b""  # read to its end by every reader, and trimmed
+
+    def _is_followed(self) -> bool:
+        return self._path is not None and segments(self._folder)[-1] > self._path
+
+    def _read_last_of_segment(self, max_bytes: int) -> list[Record]:
+        """A segment that is followed is complete: what cannot be read now never can be."""
+        found = self._read_on(max_bytes)
+        if not found and self._has_unread:
+            raise CaptureLogError(
+                f"{self._path} is damaged at byte {self._position}, in record {self._next_n}"
+            )
         return found
 
     def _segment_of(self, n: int) -> Path | None:
@@ -208,7 +236,7 @@ class CaptureLogReader:
         length = _header_length(path)
         if length is None:
             return False
-        self._path, self._position, self._rest = path, length, b""
+        self._path, self._position, self._has_unread = path, length, False
         return True
 
 

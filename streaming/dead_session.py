@@ -4,9 +4,12 @@ from pathlib import Path
 
 from streaming import marks
 from streaming.capture_log import AlreadyWriting, CaptureLog, CaptureLogReader, Cursor, names_of, segments
+from streaming.events import GapNotice
+from streaming.kalshi.normalizer import gap_notice
 from streaming.records import Kind, Record
 
 PUBLISHED = "published.cursor"
+ANNOUNCED = "announced"
 
 
 def end_dead_session(folder: Path) -> bool:
@@ -33,6 +36,46 @@ def end_dead_session(folder: Path) -> bool:
         return True
     finally:
         log.close()
+
+
+def unannounced(folder: Path) -> GapNotice | None:
+    """What the bus should be told of a session that has ended: its crash, or what it could not publish."""
+    last = last_record(folder)
+    if last is None or not _is_end(last) or (folder / ANNOUNCED).exists():
+        return None
+    crash = _crash_of(folder, last)
+    if crash is not None:
+        return gap_notice(folder.name, *crash)
+    published = Cursor(folder / PUBLISHED).load()
+    if published >= last.n - 1:  # the end mark itself makes no event
+        return None
+    return GapNotice(
+        cause="stream_hole",
+        session=folder.name,
+        number=last.n,
+        connection=0,
+        from_ns=last.received_ns,
+        to_ns=None,
+        unpublished=(published + 1, last.n),
+    )
+
+
+def announced(folder: Path) -> None:
+    """Remember that the bus was told."""
+    (folder / ANNOUNCED).touch()
+
+
+def _crash_of(folder: Path, last: Record) -> tuple[int, marks.GapOpen] | None:
+    """(n, mark) of the crash mark that stands before the end mark."""
+    if marks.decode(last.payload) != marks.SessionEnd(reason="process_crash"):
+        return None
+    start = [int(path.stem) for path in segments(folder) if int(path.stem) < last.n][-1]
+    reader = CaptureLogReader(folder, from_n=start)
+    before = None
+    while records := reader.read():
+        before = next((record for record in records if record.n == last.n - 1), before)
+    mark = marks.decode(before.payload) if before and before.kind == Kind.MARK else None
+    return (last.n - 1, mark) if isinstance(mark, marks.GapOpen) else None
 
 
 def has_ended(folder: Path) -> bool:

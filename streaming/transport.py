@@ -49,17 +49,25 @@ class StreamSpec:
         )
 
 
-async def connect(url: str, *, name: str, wait: bool = True) -> Client:
-    """A client that never gives up once connected; `wait` keeps trying for the first connection too."""
+CONNECT_WITHIN_SECONDS = 3.0
+
+
+async def connect(url: str, *, name: str) -> Client:
+    """A client that never gives up once connected; raises TimeoutError when there is no server now."""
+    async with asyncio.timeout(CONNECT_WITHIN_SECONDS):
+        return await _connect(url, name)
+
+
+async def _connect(url: str, name: str) -> Client:
     return await nats.connect(
         url,
         name=name,
-        max_reconnect_attempts=-1 if wait else 1,
+        max_reconnect_attempts=-1,
         reconnect_time_wait=0.25,
         ping_interval=2,  # the default notices a dead server after minutes
         max_outstanding_pings=2,
         connect_timeout=2,
-        pending_size=0 if wait else -1,
+        pending_size=0,  # while the server is away, publishing fails at once instead of piling up
         error_cb=_quiet,
     )
 
@@ -165,7 +173,7 @@ class Outbox:
     def floor(self) -> int:
         """Every record up to this n is on the bus."""
         oldest = next(iter(self._waiting.values()), None)
-        return self._offered_n if oldest is None else oldest.n - 1
+        return self._offered_n if oldest is None else max(oldest.n - 1, 0)
 
     @property
     def waiting(self) -> int:
@@ -192,9 +200,7 @@ class Outbox:
             return
         now = time.monotonic()
         for token, message in list(self._waiting.items()):
-            if now - message.sent_at < ACK_WITHIN_SECONDS:
-                return  # they stand in the order in which they were sent first
-            if token in self._waiting:
+            if now - message.sent_at >= ACK_WITHIN_SECONDS and token in self._waiting:
                 message.sent_at = now
                 await self._send(token, message)
 

@@ -7,6 +7,7 @@ from typing import Any
 from streaming.kalshi.messages import Lifecycle
 
 _S = 1_000_000_000
+FORGET_AFTER_NS = 86_400 * _S
 COMBO_PREFIX = "KXMVE"  # user-made combinations, hundreds of thousands, hardly ever traded
 
 
@@ -37,7 +38,14 @@ class _Market:
     open_ns: int | None = None
     close_ns: int | None = None
     is_open: bool = False
+    was_open: bool = False
     is_over: bool = False
+
+    def opens(self, now_ns: int) -> bool:
+        return not self.was_open and _passed(self.open_ns, now_ns) and not _passed(self.close_ns, now_ns)
+
+    def closes(self, now_ns: int) -> bool:
+        return self.is_open and _passed(self.close_ns, now_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +67,16 @@ class MarketBoard:
     def learn_listed(self, rows: Iterable[Mapping[str, Any]], *, now_ns: int) -> None:
         """Markets as REST lists them; the venue's own `active` beats our clock."""
         for row in rows:
-            ticker = row["ticker"]
-            if not self.patterns.cover(ticker):
-                continue
-            market = self._markets.setdefault(ticker, _Market())
-            market.open_ns, market.close_ns = row["open_ns"], row["close_ns"]
-            if row["status"] == "active" and not market.is_over:
-                market.is_open = True
-                if market.close_ns is not None and market.close_ns <= now_ns:
-                    market.close_ns = None  # open all the same: wait for the venue to say that it is over
+            if self.patterns.cover(row["ticker"]):
+                self._learn_one(self._markets.setdefault(row["ticker"], _Market()), row, now_ns)
+
+    def _learn_one(self, market: _Market, row: Mapping[str, Any], now_ns: int) -> None:
+        market.open_ns, market.close_ns = row["open_ns"], row["close_ns"]
+        if row["status"] != "active" or market.is_over:
+            return
+        market.is_open = market.was_open = True
+        if _passed(market.close_ns, now_ns):
+            market.close_ns = None  # open all the same: wait for the venue to say that it is over
 
     def learn(self, message: Lifecycle) -> None:
         """What a lifecycle frame says."""
@@ -75,7 +84,7 @@ class MarketBoard:
         if not self.patterns.cover(ticker):
             return
         if message.event_type == "created":
-            self._markets[ticker] = _Market(_ns(message.open_ts), _ns(message.close_ts))
+            self._markets.setdefault(ticker, _Market(_ns(message.open_ts), _ns(message.close_ts)))
         market = self._markets.get(ticker)
         if market is None:
             return
@@ -88,26 +97,28 @@ class MarketBoard:
         """The markets whose opening or closing time has passed since the last call."""
         turned = []
         for ticker, market in self._markets.items():
-            if (
-                not market.is_open
-                and not market.is_over
-                and _passed(market.open_ns, now_ns)
-                and not _passed(market.close_ns, now_ns)
-            ):
-                market.is_open = True
+            if market.opens(now_ns):
+                market.is_open = market.was_open = True
                 turned.append(Turned(ticker, market.open_ns or now_ns, is_open=True))
-            elif market.is_open and _passed(market.close_ns, now_ns):
+            elif market.closes(now_ns):
                 market.is_open = False
                 turned.append(Turned(ticker, market.close_ns or now_ns, is_open=False))
         return turned
 
     def wanted(self) -> set[str]:
-        """The markets whose books should be subscribed: open ones, and closed ones until they are determined."""
-        return {ticker for ticker, market in self._markets.items() if market.is_open}
+        """The markets whose books should be subscribed: from their opening until they are determined.
 
-    def over(self) -> list[str]:
-        """Markets that are determined or settled; they are forgotten with this answer."""
-        gone = [ticker for ticker, market in self._markets.items() if market.is_over]
+        Not just until they close: the frame that empties the book comes seconds later.
+        """
+        return {ticker for ticker, market in self._markets.items() if market.was_open}
+
+    def forget_over(self, now_ns: int) -> list[str]:
+        """Forget the markets that are determined, or closed a day ago; returns them."""
+        gone = [
+            ticker
+            for ticker, market in self._markets.items()
+            if market.is_over or _passed(market.close_ns, now_ns - FORGET_AFTER_NS)
+        ]
         for ticker in gone:
             del self._markets[ticker]
         return gone

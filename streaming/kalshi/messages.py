@@ -108,3 +108,24 @@ _envelope = msgspec.json.Decoder(Envelope)
 def decode_envelope(frame: bytes) -> Envelope:
     """The frame's outer object; raises msgspec.DecodeError (and ValidationError) on anything else."""
     return _envelope.decode(frame)
+
+
+_RAW_TYPES = {
+    "trade": "trade",
+    "ticker": "ticker",
+    "orderbook_snapshot": "orderbook",
+    "orderbook_delta": "orderbook",
+    "market_lifecycle_v2": "lifecycle",
+    "multivariate_market_lifecycle": "lifecycle",
+    "event_lifecycle": "lifecycle",
+    "event_fee_update": "lifecycle",
+    "subscribed": "control",
+    "unsubscribed": "control",
+    "ok": "control",
+    "error": "control",
+}
+
+
+def raw_type(frame_type: str) -> str:
+    """The short type of a frame, as raw lines, subjects and metrics name it: a closed set."""
+    return _RAW_TYPES.get(frame_type, "unknown")

@@ -18,6 +18,7 @@ class Normalizer:
         self.session = session
         self.fold = Fold()
         self.unmappable = 0
+        self.frame_type = ""  # of the last frame, as the venue calls it; empty where it could not be read
         self._mapper = Mapper(session=session, use_yes_price=False)
         self._sequence = SeqCounter()
         self._open_gaps: dict[int, GapNotice] = {}
@@ -26,8 +27,10 @@ class Normalizer:
         """The record's events; frames that hold none, and frames that cannot be read, give an empty list."""
         if record.kind == Kind.MARK:
             return self._mark(record, marks.decode(record.payload))
+        self.frame_type = ""
         try:
             envelope = decode_envelope(record.payload)
+            self.frame_type = envelope.type
             return list(self._frame(record, envelope))
         except (msgspec.DecodeError, Unmappable, UnicodeDecodeError):
             self.unmappable += 1
@@ -39,7 +42,11 @@ class Normalizer:
         if self._sequence.check(envelope.sid, envelope.seq):
             self.fold.forget()  # which markets lost something, only the venue knows
         event = self._mapper.map(record, envelope)
-        return [] if event is None else self.fold.apply(event)
+        if event is None:
+            return []
+        if isinstance(event, MarketStatus) and event.status is Status.SETTLED:
+            self.fold.drop(event.ticker)
+        return self.fold.apply(event)
 
     def _mark(self, record: Record, mark: marks.Mark) -> list[Event]:
         match mark:

@@ -54,9 +54,7 @@ class KalshiRest:
             stop=stop_after_attempt(5),
             reraise=True,
         )
-        async for attempt in retrying:
-            with attempt:
-                return await self._get_once(path, query)
+        return await retrying(self._get_once, path, query)
 
     async def _get_once(self, path: str, query: Mapping[str, Any]) -> Any:
         headers = self._credentials.headers("GET", f"{self._path}{path}") if self._credentials else None

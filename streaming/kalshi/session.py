@@ -1,6 +1,7 @@
 """The Kalshi WebSocket conversation on one connection, without the socket."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -78,23 +79,24 @@ class KalshiSession:
 
     use_yes_price: bool = False
     firehoses: tuple[str, ...] = FIREHOSES
+    frame_type: str = ""  # of the last frame, as the venue calls it; empty where it could not be read
+    sent_ms: int | None = None  # when the venue queued the last frame
     _outbox: list[bytes] = field(default_factory=list)
     _waiting: dict[int, _Sent] = field(default_factory=dict)
     _last_id: int = 0
     _channels: dict[int, str] = field(default_factory=dict)
     _sequence: SeqCounter = field(default_factory=SeqCounter)
     _last_seen: dict[int, tuple[int, int]] = field(default_factory=dict)
-    _wanted: set[str] = field(default_factory=set)
+    _wanted: set[str] | None = None  # None: not known yet
     _asked: set[str] = field(default_factory=set)
     _books_due: dict[str, tuple[int, int]] = field(default_factory=dict)
     _healing: bool = False
     _is_ready: bool = False
 
-    def start(self, tickers: Iterable[str], *, now_ns: int) -> None:
-        """Subscribe to everything; `tickers` are the books wanted now."""
+    def start(self, *, now_ns: int) -> None:
+        """Subscribe to what is sent for all markets."""
         for channel in self.firehoses:
             self._send("subscribe", channel, (), now_ns)
-        self.want(set(tickers), now_ns=now_ns)
 
     def want(self, tickers: Collection[str], *, now_ns: int) -> None:
         """From now on these books, no others."""
@@ -111,14 +113,14 @@ class KalshiSession:
         try:
             envelope = messages.decode_envelope(frame)
         except (msgspec.DecodeError, UnicodeDecodeError):
+            self.frame_type, self.sent_ms = "", None
             return []  # kept in the log and counted by the normalizer; the connection stays
+        self.frame_type, self.sent_ms = envelope.type, envelope.sending_ts_ms
         findings = self._check(envelope, received_ns)
         if envelope.sid is not None:
             self._last_seen[envelope.sid] = (n, received_ns)
-        try:
+        with suppress(msgspec.DecodeError):  # a field is not as it should be: likewise
             findings += self._interpret(envelope, received_ns)
-        except msgspec.DecodeError:
-            pass  # a field is not as it should be: likewise
         return findings + self._readiness()
 
     def on_time(self, now_ns: int) -> list[Finding]:
@@ -127,6 +129,11 @@ class KalshiSession:
             if now_ns - sent.sent_ns > ANSWER_WITHIN_NS:
                 self._repeat(command_id, sent, now_ns)
         return self._overdue_books(now_ns)
+
+    @property
+    def is_wanting(self) -> bool:
+        """Whether `want` was called."""
+        return self._wanted is not None
 
     @property
     def books_sid(self) -> int | None:
@@ -219,7 +226,7 @@ class KalshiSession:
 
     def _pursue(self, now_ns: int) -> None:
         """Bring the subscription nearer to what is wanted, one command at a time."""
-        if any(sent.channel == BOOKS for sent in self._waiting.values()):
+        if self._wanted is None or any(sent.channel == BOOKS for sent in self._waiting.values()):
             return
         if missing := sorted(self._wanted - self._asked)[:CHUNK]:
             self._asked.update(missing)

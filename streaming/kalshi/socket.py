@@ -73,13 +73,13 @@ class KalshiSocket:
         headers = credentials.headers("GET", urlsplit(url).path) if credentials else None
         connection = await connect(
             url,
-            create_connection=tapped,
+            create_connection=tapped,  # type: ignore[arg-type]  # any callable that makes one will do
             additional_headers=headers,
             compression=None,
             max_size=MAX_FRAME_BYTES,
             ping_interval=None,  # ours does not wait behind a full send buffer
             open_timeout=10,
-            close_timeout=1,
+            close_timeout=10,  # time to read what was sent before the venue heard our goodbye
             proxy=None,
         )
         assert isinstance(connection, _Tapped)
@@ -102,12 +102,16 @@ class KalshiSocket:
         """Say goodbye and read what the venue sent before it heard."""
         await self._connection.close(1000)
 
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._connection.transport.abort()
+
     async def _watch(self) -> None:
         """A task of its own: a ping that blocks must not keep the silence from being seen."""
-        while time.monotonic() - self._connection.active_at < SILENT_FOR_SECONDS:
-            await asyncio.sleep(0.5)
+        while (quiet := time.monotonic() - self._connection.active_at) < SILENT_FOR_SECONDS:
+            await asyncio.sleep(SILENT_FOR_SECONDS - quiet + 0.01)
         self._silent = True
-        self._connection.transport.abort()
+        self.abort()
 
     async def _ping(self) -> None:
         with suppress(ConnectionClosed):

@@ -1,0 +1,115 @@
+"""Exchange to capture log to bus."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+
+from registry.preflight import RecordingPlan, connector_plan
+from registry.refusal import Reason, require
+from registry.secrets import resolve
+from ssmd import __version__
+from streaming import connector
+from streaming.kalshi.rest import Credentials
+from streaming.kalshi.signing import KeyUnusable, private_key
+from streaming.transport import StreamSpec
+
+
+def add_parser(groups: Any) -> None:
+    """`ssmd connector start`."""
+    actions = groups.add_parser("connector", help=__doc__).add_subparsers(metavar="VERB", required=True)
+    start: ArgumentParser = actions.add_parser(
+        "start",
+        help="Record one environment until SIGTERM",
+        description="Record one environment until SIGTERM.",
+    )
+    start.add_argument("--env", metavar="NAME", help="the environment (default: the one applied)")
+    start.add_argument("--feed", metavar="NAME", help="the feed, instead of an environment")
+    start.add_argument(
+        "--symbols",
+        metavar="A,B",
+        type=_symbols,
+        default=(),
+        help="only these order books (tickers; with --feed)",
+    )
+    start.add_argument(
+        "--metrics-port", type=int, default=0, metavar="PORT", help="serve /metrics on 127.0.0.1"
+    )
+    start.set_defaults(run=start_connector)
+
+
+def start_connector(
+    *, env: str | None, feed: str | None, symbols: tuple[str, ...], metrics_port: int
+) -> None:
+    """Ask the registry, then run with plain values."""
+    plan = connector_plan(env, feed=feed, symbols=symbols)
+    credentials = credentials_of(plan)
+
+    connector.run(config_of(plan, credentials, metrics_port=metrics_port))
+
+
+def credentials_of(plan: RecordingPlan) -> Credentials:
+    """The venue's key, read now; refused when it is no key at all."""
+    secret = resolve(plan.secret_ref)
+    credentials = Credentials(secret["api_key"].reveal().strip(), secret["api_secret"].reveal())
+    require(_key_usable(credentials, plan.secret_ref))
+    return credentials
+
+
+def config_of(
+    plan: RecordingPlan, credentials: Credentials, *, metrics_port: int = 0
+) -> connector.ConnectorConfig:
+    """The plan as the connector's configuration."""
+    transport = plan.spec.transport
+    wanted = {
+        kind: frozenset(one.value for one in plan.filters if one.kind == kind)
+        for kind in ("ticker", "series", "category")
+    }
+    return connector.ConnectorConfig(
+        feed=plan.feed,
+        feed_version=plan.feed_version,
+        environment=plan.environment,
+        environment_version=plan.environment_version,
+        config_hash=plan.config_hash,
+        endpoint=plan.endpoint,
+        rest_endpoint=plan.rest_endpoint,
+        credentials=credentials,
+        nats_url=nats_url(transport.url),
+        stream=StreamSpec(transport.stream, plan.feed, transport.replicas, transport.max_bytes),
+        capture=settings.CAPTURE_DIR / plan.environment,
+        code_version=__version__,
+        tickers=wanted["ticker"],
+        series=wanted["series"],
+        categories=wanted["category"],
+        subscribe=dict(plan.subscribe_params),
+        with_raw=transport.raw == "core",
+        metrics_port=metrics_port,
+    )
+
+
+def nats_url(url: str) -> str:
+    """The bus's address; `embedded` is the server that `ssmd up` runs."""
+    if url != "embedded":
+        return url
+    missing = Reason(
+        "the environment's transport is `embedded`, and no embedded server is known",
+        "Start it with `ssmd up`, or set NATS_URL, e.g. nats://127.0.0.1:4222.",
+    )
+    require([] if settings.NATS_URL else [missing])
+    return str(settings.NATS_URL)
+
+
+def _key_usable(credentials: Credentials, reference: str) -> list[Reason]:
+    try:
+        private_key(credentials.private_key)
+    except KeyUnusable as error:
+        return [
+            Reason(
+                f"api_secret of {reference} is {error}", "Store the private key as the venue gave it, in PEM."
+            )
+        ]
+    return []
+
+
+def _symbols(text: str) -> tuple[str, ...]:
+    return tuple(ticker.strip() for ticker in text.split(",") if ticker.strip())

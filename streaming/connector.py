@@ -1,0 +1,277 @@
+"""The connector: one run of it is a session. Socket -> capture log -> { conversation, publisher -> bus }.
+
+It has no database: everything it needs is in its configuration, as plain values.
+"""
+
+import asyncio
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import structlog
+
+from registry.refusal import ExitCode, Reason, Refused
+from streaming import dead_session, lifetime, marks, metrics
+from streaming.capture_log import CaptureLog, CaptureLogReader, Cursor
+from streaming.events import GapNotice
+from streaming.kalshi.capture import Capture
+from streaming.kalshi.markets import MarketBoard, Patterns
+from streaming.kalshi.rest import Credentials, KalshiRest, listed
+from streaming.publisher import Publisher
+from streaming.transport import StreamSpec
+
+log = structlog.get_logger()
+
+SYNC_EVERY_SECONDS = 0.05
+TICK_SECONDS = 1.0
+LIST_AGAIN_SECONDS = 60.0
+LIST_RETRY_SECONDS = 3.0
+STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorConfig:
+    """All that a session is told; `capture` is the environment's folder of session folders."""
+
+    feed: str
+    feed_version: str
+    environment: str
+    environment_version: int
+    config_hash: str
+    endpoint: str
+    rest_endpoint: str
+    credentials: Credentials | None
+    nats_url: str
+    stream: StreamSpec
+    capture: Path
+    code_version: str
+    tickers: frozenset[str] = frozenset()
+    series: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()
+    subscribe: dict[str, Any] = field(default_factory=dict)
+    with_raw: bool = True
+    metrics_port: int = 0
+
+    @property
+    def is_everything(self) -> bool:
+        """No pattern given means all markets."""
+        return not (self.tickers or self.series or self.categories)
+
+
+def run(config: ConnectorConfig) -> None:
+    """The process's main; raises Refused for what an operator has to mend."""
+    metrics.init_connector(config.feed)
+    metrics.serve_metrics(config.metrics_port)
+    lock = _only_connector(config.capture)
+    try:
+        lifetime.run("connector", Connector(config).run)
+    finally:
+        os.close(lock)
+
+
+def _only_connector(folder: Path) -> int:
+    """The environment's connector lock: two connectors would record everything twice."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / "connector.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        reason = Reason(
+            f"cannot write to {folder}: {error.strerror}", "Set SSMD_HOME to a folder that you may write to."
+        )
+        raise Refused([reason], exit_code=ExitCode.PERMISSION) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        reason = Reason(f"a connector of environment {folder.name!r} is running already", "Stop it first.")
+        raise Refused([reason], exit_code=ExitCode.CONFLICT) from None
+    return lock
+
+
+def new_session(feed: str, now: datetime) -> str:
+    """`kalshi-20251214T001000Z-3f9a1c`."""
+    return f"{feed}-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+class Connector:
+    """One session."""
+
+    def __init__(self, config: ConnectorConfig) -> None:
+        self._config = config
+        self.session = new_session(config.feed, datetime.now(UTC))
+        self.folder = config.capture / self.session
+        self._board = MarketBoard(Patterns(config.tickers, config.series, config.is_everything))
+        self._writing_ended = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Record until `stop`, then drain; raises Refused when the venue does not take our key."""
+        notices = self._end_dead_sessions()
+        self._log = CaptureLog(self.folder, environment=self._config.environment, session=self.session)
+        self._log.mark(self._start_mark())
+        self._capture = Capture(self._config, self._log, self._board)
+        publisher = self._publisher(notices)
+        self._log.on_append = _setter(self._capture.fresh, publisher.fresh)
+        reason = STOPPED
+        try:
+            async with asyncio.TaskGroup() as group:
+                helpers = [group.create_task(job()) for job in (self._sync, self._tick, self._list_markets)]
+                group.create_task(publisher.run(self._config.nats_url, self._writing_ended), name="publisher")
+                await self._capture.run(stop)
+                self._end(reason)
+                for helper in helpers:
+                    helper.cancel()
+            self._announce(notices)
+        except BaseException as error:
+            reason = f"failed: {type(error).__name__}"
+            raise
+        finally:
+            if not self._writing_ended.is_set():
+                self._end(reason)
+            self._log.close()
+
+    def _end(self, reason: str) -> None:
+        with suppress(OSError):
+            if reason == STOPPED:
+                self._log.mark(self._teardown_mark())
+            self._log.mark(marks.SessionEnd(reason=reason))
+        self._writing_ended.set()
+        log.info("session ended", session=self.session, reason=reason, records=self._log.last_n)
+
+    def _teardown_mark(self) -> marks.GapOpen:
+        """Nothing is recorded from here until the next session is ready."""
+        last = (self._log.last_n, self._log.last_received_ns)
+        return marks.GapOpen(
+            cause="planned_teardown",
+            connection=0,
+            from_ns=last[1],
+            after_n=last[0],
+            planned=True,
+            fault="ours",
+        )
+
+    def _end_dead_sessions(self) -> list[GapNotice]:
+        """Sessions that crashed, or could not publish all: the bus has to be told."""
+        notices = []
+        for folder in sorted(path for path in self._config.capture.iterdir() if path.is_dir()):
+            dead_session.end_dead_session(folder)
+            if notice := dead_session.unannounced(folder):
+                notices.append(notice)
+        return notices
+
+    def _announce(self, notices: list[GapNotice]) -> None:
+        for notice in notices:
+            with suppress(OSError):  # the shipper may have removed the folder
+                dead_session.announced(self._config.capture / notice.session)
+
+    def _start_mark(self) -> marks.SessionStart:
+        config = self._config
+        return marks.SessionStart(
+            feed=config.feed,
+            environment=config.environment,
+            environment_version=config.environment_version,
+            config_hash=config.config_hash,
+            feed_version=config.feed_version,
+            endpoint=config.endpoint,
+            code_version=config.code_version,
+            subscribe=config.subscribe,
+        )
+
+    def _publisher(self, notices: list[GapNotice]) -> Publisher:
+        return Publisher(
+            CaptureLogReader(self.folder),
+            Cursor(self.folder / dead_session.PUBLISHED),
+            session=self.session,
+            stream=self._config.stream,
+            with_raw=self._config.with_raw,
+            notices=notices,
+        )
+
+    async def _sync(self) -> None:
+        """Force the log to the disk every 50 ms, in a thread: a slow disk must not stop the reading."""
+        histogram = metrics.CONNECTOR_SYNC_SECONDS.labels(self._config.feed)
+        while True:
+            await asyncio.sleep(SYNC_EVERY_SECONDS)
+            if (handle := self._log.take_unsynced()) is not None:
+                with histogram.time():
+                    await asyncio.to_thread(_sync_and_close, handle)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            now_ns = time.time_ns()
+            self._log.mark(marks.Tick(frames=self._capture.frames))
+            self._turn_markets(now_ns)
+            self._capture.on_time(now_ns)
+            metrics.CONNECTOR_CAPTURE_LAST_N.labels(self._config.feed).set(self._log.last_n)
+
+    def _turn_markets(self, now_ns: int) -> None:
+        """The venue says nothing when a market opens or closes by the clock: we do."""
+        for turned in self._board.turn(now_ns):
+            kind = marks.MarketOpened if turned.is_open else marks.MarketClosed
+            self._log.mark(kind(ticker=turned.ticker, at_ns=turned.at_ns))
+        self._board.forget_over(now_ns)
+
+    async def _list_markets(self) -> None:
+        """Ask REST which markets there are: at each new connection, and each minute while none is known."""
+        while True:
+            await self._capture.connected.wait()
+            self._capture.connected.clear()
+            while not await self._list_once():
+                await asyncio.sleep(LIST_RETRY_SECONDS)
+            while not self._board.wanted() and not self._capture.connected.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._capture.connected.wait(), LIST_AGAIN_SECONDS)
+                await self._list_once()
+
+    async def _list_once(self) -> bool:
+        try:
+            async with KalshiRest(self._config.rest_endpoint, self._config.credentials) as rest:
+                await self._learn_from(rest)
+        except (httpx.HTTPError, KeyError, ValueError) as error:
+            log.warning("markets not listed", error=str(error) or type(error).__name__)
+            metrics.CONNECTOR_ERRORS_TOTAL.labels(self._config.feed, "venue").inc()
+            return False
+        self._capture.want_books()
+        log.info("markets listed", books=len(self._board.wanted()))
+        return True
+
+    async def _learn_from(self, rest: KalshiRest) -> None:
+        if self._config.categories:
+            series = await rest.series_of_categories(set(self._config.categories))
+            self._board.patterns = Patterns(self._config.tickers, self._config.series | series)
+        for query in self._queries():
+            for status in ("open", "unopened"):
+                async for page in rest.markets(status=status, **query):
+                    self._board.learn_listed(map(listed, page), now_ns=time.time_ns())
+
+    def _queries(self) -> list[dict[str, str]]:
+        """One for everything, else one for each series and one for the tickers."""
+        if self._config.is_everything:
+            return [{}]
+        by_series = [{"series_ticker": series} for series in sorted(self._board.patterns.series)]
+        return by_series + (
+            [{"tickers": ",".join(sorted(self._config.tickers))}] if self._config.tickers else []
+        )
+
+
+def _setter(*events: asyncio.Event) -> Callable[[], None]:
+    def set_all() -> None:
+        for event in events:
+            event.set()
+
+    return set_all
+
+
+def _sync_and_close(handle: int) -> None:
+    try:
+        os.fdatasync(handle)
+    finally:
+        os.close(handle)

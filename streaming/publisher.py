@@ -1,0 +1,155 @@
+"""Reads the capture log behind the connector and puts its events on the bus."""
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from registry.refusal import Refused
+from streaming import metrics, subjects, transport, wire
+from streaming.capture_log import CaptureLogReader, Cursor
+from streaming.events import Event, GapNotice
+from streaming.kalshi.messages import raw_type
+from streaming.kalshi.normalizer import Normalizer
+from streaming.records import Kind, Record
+
+log = structlog.get_logger()
+
+BATCH_BYTES = 128 * 1024  # of log read at a time: the loop's other tasks run between batches
+STORE_EVERY_SECONDS = 0.2
+DRAIN_SECONDS = 10.0
+
+
+class Publisher:
+    """One session's log to one stream; `fresh` is set whenever the log has grown."""
+
+    def __init__(
+        self,
+        reader: CaptureLogReader,
+        cursor: Cursor,
+        *,
+        session: str,
+        stream: transport.StreamSpec,
+        with_raw: bool,
+        notices: list[GapNotice],
+    ) -> None:
+        self.fresh = asyncio.Event()
+        self.normalizer = Normalizer(session)
+        self._reader, self._cursor = reader, cursor
+        self._stream, self._feed, self._with_raw = stream, stream.feed, with_raw
+        self._notices = notices
+        self._outbox: transport.Outbox | None = None
+        self._client: Client | None = None
+        self._published = metrics.CONNECTOR_PUBLISHED.labels(self._feed)
+
+    async def run(self, nats_url: str, writing_ended: asyncio.Event) -> None:
+        """Publish until the log has ended and everything of it is acknowledged, or the bus cannot be reached then."""
+        client = await self._connect(nats_url, writing_ended)
+        if client is None:
+            return
+        keeper = asyncio.create_task(self._keep(), name="keep cursor")
+        publishing = asyncio.create_task(self._publish_log(writing_ended), name="publish log")
+        try:
+            await self._until_drained(publishing, writing_ended)
+        finally:
+            keeper.cancel()
+            publishing.cancel()
+            self._store()
+            with suppress(NatsError, TimeoutError):
+                await client.close()
+
+    async def _until_drained(self, publishing: "asyncio.Task[None]", writing_ended: asyncio.Event) -> None:
+        """What the bus does not take in time stays unpublished: the cursor says so, and raw has it."""
+        ended = asyncio.create_task(writing_ended.wait(), name="writing ended")
+        await asyncio.wait({publishing, ended}, return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        await asyncio.wait({publishing}, timeout=DRAIN_SECONDS)
+        if publishing.done():
+            publishing.result()
+
+    async def _connect(self, url: str, writing_ended: asyncio.Event) -> Client | None:
+        """The bus may be away when capture starts; it is waited for as long as the session lasts."""
+        while not writing_ended.is_set():
+            try:
+                client = await transport.connect(url, name="connector")
+                await transport.ensure_stream(client, self._stream)
+            except (NatsError, OSError, TimeoutError) as error:
+                log.warning("bus not reachable", error=str(error) or type(error).__name__)
+                await asyncio.sleep(1)
+                continue
+            except Refused as refused:
+                log.error("bus refused", reasons=[str(reason) for reason in refused.reasons])
+                raise
+            self._client = client
+            self._outbox = transport.Outbox(client, on_stored=self._published.inc)
+            await self._outbox.open()
+            return client
+        return None
+
+    async def _publish_log(self, writing_ended: asyncio.Event) -> None:
+        for notice in self._notices:
+            await self._offer(notice, identity=f"{notice.session}.{notice.number}.0", n=0)
+        while True:
+            self.fresh.clear()
+            was_ended = writing_ended.is_set()
+            if records := self._reader.read(BATCH_BYTES):
+                await self._publish(records)
+                await asyncio.sleep(0)
+            elif was_ended:
+                return await self._drain()
+            else:
+                await self._wait_for_more()
+
+    async def _wait_for_more(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.fresh.wait(), 0.5)
+
+    async def _publish(self, records: list[Record]) -> None:
+        assert self._outbox is not None
+        for record in records:
+            for event in self.normalizer.apply(record):
+                await self._offer(event, identity=_identity(event), n=record.n)
+            if self._with_raw and record.kind != Kind.MARK:
+                await self._offer_raw(record)
+            self._outbox.passed(record.n)
+
+    async def _offer(self, event: Event, *, identity: str, n: int) -> None:
+        assert self._outbox is not None
+        await self._outbox.publish(
+            subjects.address(self._feed, event), wire.encode(event), identity=identity, n=n
+        )
+
+    async def _offer_raw(self, record: Record) -> None:
+        """The frame as it came, to whoever listens now; kept by no stream, acknowledged by nobody."""
+        assert self._client is not None
+        with suppress(NatsError):
+            kind = raw_type(self.normalizer.frame_type)
+            await self._client.publish(subjects.raw(self._feed, kind), record.payload)
+
+    async def _drain(self) -> None:
+        assert self._outbox is not None
+        while self._outbox.waiting:
+            await asyncio.sleep(0.02)
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(STORE_EVERY_SECONDS)
+            self._store()
+            if self._outbox is not None:
+                await self._outbox.repeat_overdue()
+                if self._outbox.refused:
+                    log.warning("bus does not store", reason=self._outbox.refused)
+
+    def _store(self) -> None:
+        if self._outbox is None:
+            return
+        self._cursor.store(self._outbox.floor)
+        metrics.CONNECTOR_PUBLISHED_LAST_N.labels(self._feed).set(self._outbox.floor)
+
+
+def _identity(event: Event) -> str:
+    if isinstance(event, GapNotice):
+        return f"{event.session}.{event.number}.{1 if event.to_ns else 0}"
+    return event.origin.identity
