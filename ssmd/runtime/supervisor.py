@@ -84,7 +84,9 @@ class State:
 def configuration(programs: Sequence[Program]) -> tuple[str, dict[str, str]]:
     """supervisord's configuration text, and the variables that it takes the programs' command lines from."""
     head = _HEAD.format(log_bytes=LOG_BYTES, log_files=LOG_FILES)
-    commands = {f"SSMD_RUN_{program.name.upper()}": shlex.join(launched(program.argv)) for program in programs}
+    commands = {
+        f"SSMD_RUN_{program.name.upper()}": shlex.join(launched(program.argv)) for program in programs
+    }
     return "".join([head, *(_section(program) for program in programs)]), commands
 
 
@@ -185,7 +187,8 @@ class Supervisor:
         except (*NO_ANSWER, xmlrpc.client.Fault):
             return {}
         return {
-            row["name"]: State(row["name"], row["statename"], int(row["pid"]), int(row["exitstatus"])) for row in rows
+            row["name"]: State(row["name"], row["statename"], int(row["pid"]), int(row["exitstatus"]))
+            for row in rows
         }
 
     def stop_programs(self, names: Iterable[str]) -> None:

@@ -1,0 +1,48 @@
+"""What Celery does: thin, idempotent steps. One that is still running is not started a second time."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.conf import settings
+from django.utils import timezone
+
+from registry.models import Environment
+from ssmd.celery import app
+
+
+@app.task(name="ssmd.tasks.record_new_parts", ignore_result=True)
+def record_new_parts(environment: str) -> None:
+    """Turn the manifests that are new in the raw archive into inventory and gap rows."""
+    with only_one(f"record_new_parts-{environment}") as is_mine:
+        if is_mine:
+            record_parts_of(environment)
+
+
+def record_parts_of(environment: str) -> None:
+    """The same, at once."""
+    from archive.inventory import record_new_parts as record
+    from archive.store import open_store
+
+    version = Environment.objects.get(name=environment).version_in_force(timezone.now())
+    record(open_store(version.spec.storage.raw), version.feed, version.environment)
+
+
+@contextmanager
+def only_one(name: str) -> Iterator[bool]:
+    """Whether this process is the one that may go ahead; the lock goes with the process."""
+    lock = os.open(Path(settings.RUN_DIR) / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        yield _locked(lock)
+    finally:
+        os.close(lock)
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
