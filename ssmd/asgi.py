@@ -1,0 +1,60 @@
+"""HTTP to Django, WebSocket to the gateway, and the hub's life bound to the server's."""
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ssmd.settings")
+_http = get_asgi_application()  # before any import that needs the apps
+
+from asgiref.sync import sync_to_async  # noqa: E402
+from channels.auth import AuthMiddlewareStack  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.urls import path  # noqa: E402
+
+from registry.refusal import Refused  # noqa: E402
+from secmaster.lookup import find_markets_async  # noqa: E402
+from ssmd import gateway  # noqa: E402
+from streaming import metrics  # noqa: E402
+from streaming.gateway.consumer import GatewayConsumer  # noqa: E402
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+async def _lifespan(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """Starts the hub with the server, and ends it with it."""
+    await receive()
+    metrics.init_gateway()
+    try:
+        name = gateway.asked_for()
+        if name:
+            gateway.start(await sync_to_async(gateway.serving)(name))
+    except Refused as refused:
+        await send({"type": "lifespan.startup.failed", "message": str(refused)})
+        return
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await gateway.stop()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+_stream = GatewayConsumer.as_asgi(hub_of=gateway.current_hub, find_markets=find_markets_async)
+
+
+async def _no_such_socket(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """A WebSocket path that does not exist: refused, not an exception."""
+    await send({"type": "websocket.close", "code": 4404})
+
+
+application = ProtocolTypeRouter(
+    {
+        "http": _http,
+        "websocket": AuthMiddlewareStack(
+            URLRouter([path("v1/stream", _stream), path("<path:rest>", _no_such_socket)])
+        ),
+        "lifespan": _lifespan,
+    }
+)

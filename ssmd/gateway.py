@@ -1,0 +1,56 @@
+"""What this process streams: the environment named by SSMD_GATEWAY_ENV, as plain values, and the one hub of it."""
+
+import os
+
+from django.conf import settings
+from django.utils import timezone
+
+from registry.models import Environment
+from registry.preflight import environment_usable, registry_ready
+from registry.refusal import ExitCode, Reason, Refused, require
+from streaming.hub import Hub, Serving
+
+ENVIRONMENT_VARIABLE = "SSMD_GATEWAY_ENV"
+_hub: Hub | None = None
+
+
+def serving(name: str) -> Serving:
+    """What a gateway of this environment serves; raises Refused with all that is wrong."""
+    require(registry_ready(), exit_code=ExitCode.UNAVAILABLE)
+    require(environment_usable(name))
+    version = Environment.objects.get(name=name).version_in_force(timezone.now())
+    transport = version.spec.transport
+    url = settings.NATS_URL if transport.url == "embedded" else transport.url
+    if not url:
+        reason = Reason(
+            f"Environment '{name}' uses the embedded bus, and NATS_URL is not set",
+            "Start everything with `ssmd up`, or set NATS_URL, like nats://127.0.0.1:4222.",
+        )
+        raise Refused([reason], exit_code=ExitCode.UNAVAILABLE)
+    return Serving(name, version.feed.name, transport.stream, url, version.feed.simulated)
+
+
+def asked_for() -> str:
+    """The environment that this process was told to serve; empty: none."""
+    return os.environ.get(ENVIRONMENT_VARIABLE, "")
+
+
+def start(what: Serving) -> Hub:
+    """Make and start this process's hub."""
+    global _hub
+    _hub = Hub(what)
+    _hub.start()
+    return _hub
+
+
+async def stop() -> None:
+    """End this process's hub, if there is one."""
+    global _hub
+    hub, _hub = _hub, None
+    if hub is not None:
+        await hub.close()
+
+
+def current_hub() -> Hub | None:
+    """This process's hub; None where no environment is served."""
+    return _hub

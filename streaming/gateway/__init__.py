@@ -1,0 +1,1 @@
+"""Live market data for WebSocket clients: requests in, JSON out, a bounded queue each."""
