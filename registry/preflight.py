@@ -16,6 +16,8 @@ from registry.models import Environment, EnvironmentVersion, Feed, FeedVersion, 
 from registry.refusal import Reason, Refused, require
 from registry.secrets import secret_usable
 
+# What the connector publishes and the archive's final files are written in.
+WRITTEN_SCHEMAS = (("trade", "v2"), ("orderbook", "v2"), ("market_status", "v2"), ("ticker", "v2"))
 _PREPARE = "Run `ssmd up`, or `ssmd bootstrap` to only prepare the registry."
 
 
@@ -61,11 +63,21 @@ def _migrations_applied() -> set[str]:
         return {f"{app}.{name}" for app, name in cursor.fetchall()}
 
 
+def feed_or_default(name: str | None) -> str:
+    """The named feed, or the applied environment's."""
+    return name or Environment.objects.applied_version().feed.name
+
+
+def feed_known(name: str) -> list[Reason]:
+    """Whether the feed is registered, in whatever state: enough for reading what it left."""
+    return [] if Feed.objects.filter(name=name).exists() else [_unknown_feed(name)]
+
+
 def feed_usable(name: str, *, on: date | datetime | None = None) -> list[Reason]:
     """Whether the feed is registered, active, and has a version in force."""
-    feed = Feed.objects.filter(name=name).first()
-    if feed is None:
-        return [_unknown_feed(name)]
+    if unknown := feed_known(name):
+        return unknown
+    feed = Feed.objects.get(name=name)
     if feed.status != Feed.Status.ACTIVE:
         return [Reason(f"Feed '{name}' is {feed.status}", listing=available_feeds())]
     try:
@@ -98,21 +110,35 @@ def available_feeds() -> str:
     )
 
 
+def environment_known(name: str) -> list[Reason]:
+    """Whether the environment is registered."""
+    names = set(Environment.objects.values_list("name", flat=True))
+    return [] if name in names else [_unknown("Environment", name, names)]
+
+
 def environment_usable(name: str) -> list[Reason]:
     """Whether the environment is registered and not disabled."""
-    environment = Environment.objects.filter(name=name).first()
-    if environment is None:
-        return [_unknown("Environment", name, Environment.objects.values_list("name", flat=True))]
+    if unknown := environment_known(name):
+        return unknown
+    environment = Environment.objects.get(name=name)
     if environment.status != Environment.Status.ACTIVE:
         return [Reason(f"Environment '{name}' is {environment.status}")]
     return []
 
 
+def schema_known(name: str, version: str | None = None) -> list[Reason]:
+    """Whether the schema is registered, in that version if one is named."""
+    schemas = list(SchemaVersion.objects.all())
+    known = {str(schema) for schema in schemas} if version else {schema.name for schema in schemas}
+    asked = f"{name}:{version}" if version else name
+    return [] if asked in known else [_unknown("Schema", asked, known)]
+
+
 def schema_usable(name: str, version: str) -> list[Reason]:
     """Whether data may be written in this schema version: registered, not deprecated, its text unaltered."""
-    schema = SchemaVersion.objects.filter(name=name, version=version).first()
-    if schema is None:
-        return [_unknown("Schema", f"{name}:{version}", map(str, SchemaVersion.objects.all()))]
+    if unknown := schema_known(name, version):
+        return unknown
+    schema = SchemaVersion.objects.get(name=name, version=version)
     if schema.status == SchemaVersion.Status.DEPRECATED:
         return [Reason(f"Schema '{schema}' is deprecated since {schema.deprecated_at}")]
     if not schema.hash_is_right:
@@ -156,7 +182,7 @@ def connector_plan(
 ) -> RecordingPlan:
     """What to record: by environment, by feed, or the applied environment; refused with every reason."""
     moment = at or timezone.now()
-    version = _environment_in_force(environment, feed, moment)
+    version = environment_in_force(environment, feed, moment)
     require(feed_usable(version.feed.name, on=moment), _has_adapter(version.feed), _same_feed(version, feed))
     plan = _plan(version, version.feed.version_on(moment), symbols)
     require(
@@ -165,7 +191,8 @@ def connector_plan(
     return plan
 
 
-def _environment_in_force(name: str | None, feed: str | None, moment: datetime) -> EnvironmentVersion:
+def environment_in_force(name: str | None, feed: str | None, moment: datetime) -> EnvironmentVersion:
+    """By name, by feed, or the applied one; refused with every reason. It asks for no secret."""
     checks = [environment_usable(name) if name else [], feed_usable(feed, on=moment) if feed else []]
     require(*checks)
     if name is None and feed is not None:

@@ -62,6 +62,19 @@ def secret_usable(reference: str, keys: Sequence[str] = CREDENTIALS) -> list[Rea
     return []
 
 
+def secret_exists(reference: str) -> list[Reason]:
+    """Why nothing lies under the reference at all; for secrets whose keys are not known here."""
+    try:
+        name = _name(reference)
+    except Refused as refused:
+        return list(refused.reasons)
+    prefix = variable(name, "")
+    if folder(name).is_dir() or any(known.startswith(prefix) for known in os.environ):
+        return []
+    looked = f"Looked for the folder {folder(name)} and for variables {prefix}..."
+    return [Reason(f"Secret '{reference}' does not exist", looked)]
+
+
 def folder(name: str) -> Path:
     """Where the files of the secret `name` lie."""
     return Path(settings.SSMD_SECRETS_DIR) / name

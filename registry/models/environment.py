@@ -19,13 +19,17 @@ class EnvironmentQuerySet(models.QuerySet["Environment"]):
 
     def applied(self) -> "Environment":
         """The one applied environment; a simulated one counts only while no real one is applied."""
+        return self.applied_version().environment
+
+    def applied_version(self) -> "EnvironmentVersion":
+        """The version in force of the one applied environment."""
         versions = EnvironmentVersion.objects.as_of(timezone.now()).select_related("environment", "feed")
         in_force = list(versions.filter(environment__status=Environment.Status.ACTIVE, environment__in=self))
         real = [version for version in in_force if not version.feed.simulated]
         counted = real or in_force
         if len(counted) != 1:
             raise Refused([_not_one([version.environment.name for version in counted])])
-        return counted[0].environment
+        return counted[0]
 
 
 def _not_one(names: list[str]) -> Reason:

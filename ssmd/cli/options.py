@@ -1,6 +1,7 @@
 """Options that many commands share."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import date, datetime
 
 from ssmd.cli.table import FORMATS
 
@@ -11,3 +12,44 @@ def add_output(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_const", const="json", dest="output", help="the same as -o json"
     )
+
+
+def add_as_of(parser: ArgumentParser) -> None:
+    """`--as-of DATE`: what was true then; the verb takes `as_of: date | datetime | None`."""
+    parser.add_argument("--as-of", type=moment, metavar="DATE", help="as it was then (UTC; default: now)")
+
+
+def add_feed(parser: ArgumentParser) -> None:
+    """`--feed NAME`; the verb takes `feed: str | None`, None for the applied environment's."""
+    parser.add_argument("--feed", metavar="NAME", help="default: the applied environment's")
+
+
+def day(text: str) -> date:
+    """A UTC day, written YYYY-MM-DD."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"'{text}' is no day; write it like 2025-12-14") from error
+
+
+def moment(text: str) -> date | datetime:
+    """A UTC day, or an instant in RFC 3339 with its zone."""
+    try:
+        return date.fromisoformat(text) if len(text) <= len("2025-12-14") else _instant(text)
+    except ValueError as error:
+        message = f"'{text}' is no time; write it like 2025-12-14 or 2025-12-14T10:00:00Z"
+        raise ArgumentTypeError(message) from error
+
+
+def _instant(text: str) -> datetime:
+    parsed = datetime.fromisoformat(text)
+    if parsed.tzinfo is None:
+        raise ValueError("without a zone it could mean several instants")
+    return parsed
+
+
+def count(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"'{text}' is no count; write a whole number from 1")
+    return int(text)

@@ -1,0 +1,132 @@
+"""What can be traded."""
+
+import asyncio
+from argparse import _SubParsersAction
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+import httpx
+from django.utils import timezone
+
+from registry.models import Feed, FeedVersion
+from registry.preflight import feed_known, feed_or_default, feed_usable
+from registry.refusal import ExitCode, Reason, Refused, require
+from secmaster.models import Market
+from secmaster.preflight import market_known
+from secmaster.sync import SyncResult, sync_markets
+from ssmd.cli.columns import columns
+from ssmd.cli.options import add_feed, add_output, count
+from ssmd.cli.table import render, render_one
+
+_SHOWN = ("ticker", "status", "series_ticker", "close_time", "title")
+
+
+def add_parser(groups: "_SubParsersAction[Any]") -> None:
+    """`ssmd market list|show|sync`."""
+    actions = groups.add_parser("market", help=__doc__, description=__doc__).add_subparsers(
+        metavar="VERB", required=True
+    )
+    listing = actions.add_parser("list", help="Known markets, by ticker")
+    listing.add_argument("--status", choices=Market.Status.values)
+    listing.add_argument("--series", metavar="TICKER", help="only of this series")
+    listing.add_argument("--limit", type=count, default=100, metavar="N", help="at most N (default: 100)")
+    show = actions.add_parser("show", help="One market")
+    show.add_argument("ticker", metavar="TICKER")
+    sync = actions.add_parser("sync", help="Ask the venue for all markets now")
+    for parser, action in ((listing, list_markets), (show, show_market), (sync, run_sync)):
+        add_feed(parser)
+        add_output(parser)
+        parser.set_defaults(run=action)
+
+
+def list_markets(
+    *,
+    feed: str | None,
+    status: str | None,
+    series: str | None,
+    limit: int,
+    output: str,
+    stdout: TextIO,
+    stderr: TextIO,
+) -> None:
+    """The first `limit` markets by ticker; how many more there are is said on stderr."""
+    name = feed_or_default(feed)
+    require(feed_known(name))
+    markets = Market.objects.of_feed(name)
+    markets = markets.filter(status=status) if status else markets
+    markets = markets.filter(series_ticker=series) if series else markets
+    rows = [columns(market, without=("raw_metadata",)) for market in markets.order_by("ticker")[:limit]]
+    stdout.write(render(rows, _SHOWN, as_=output))
+    if (total := markets.count()) > len(rows):
+        stderr.write(f"{len(rows)} of {total}; --limit {total} shows all.\n")
+
+
+def show_market(*, ticker: str, feed: str | None, output: str, stdout: TextIO) -> None:
+    """Every column of one market."""
+    name = feed_or_default(feed)
+    require(feed_known(name) or market_known(name, ticker), exit_code=ExitCode.NOT_FOUND)
+    market = Market.objects.of_feed(name).get(ticker=ticker)
+    stdout.write(render_one({"feed": name, **columns(market)}, as_=output))
+
+
+def run_sync(*, feed: str | None, output: str, stdout: TextIO, stderr: TextIO) -> None:
+    """Fetch every page and upsert it; rows that could not be kept are named on stderr."""
+    name = feed_or_default(feed)
+    require(feed_usable(name))
+    source = Feed.objects.get(name=name)
+    version = source.version_on(timezone.now())
+    try:
+        result = _synced(source, version)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        remedy = "Is it running? The simulated exchange starts with `ssmd up` or `ssmd exchange start`."
+        problem = f"{version.rest_endpoint} does not answer: {error or type(error).__name__}"
+        raise Refused(
+            [Reason(problem, remedy if source.simulated else "")], exit_code=ExitCode.UNAVAILABLE
+        ) from error
+    stdout.write(_report(name, result, output))
+    stderr.writelines(f"{number} not kept: {why}\n" for why, number in sorted(result.refused.items()))
+
+
+def _synced(feed: Feed, version: FeedVersion) -> SyncResult:
+    if not version.rest_endpoint:
+        raise Refused(
+            [Reason(f"Feed '{feed.name}' names no REST endpoint", "It is parser_config.rest_endpoint.")]
+        )
+    with asyncio.Runner() as loop:
+        categories = loop.run(_categories(version.rest_endpoint))
+        return sync_markets(feed, _pages(loop, version.rest_endpoint), categories)
+
+
+async def _categories(rest_endpoint: str) -> dict[str, str]:
+    """Each series' category: since 2026 a market no longer carries it."""
+    from streaming.kalshi.rest import KalshiRest
+
+    async with KalshiRest(rest_endpoint) as rest:
+        body = await rest.get("/series")
+    return {row["ticker"]: row["category"] for row in body.get("series") or () if row.get("category")}
+
+
+def _pages(loop: asyncio.Runner, rest_endpoint: str) -> Iterator[list[dict[str, Any]]]:
+    """One page at a time; the loop rests while a page is written, for the ORM refuses to run inside it."""
+    from streaming.kalshi.rest import KalshiRest
+
+    rest = KalshiRest(rest_endpoint)
+    pages = rest.markets()
+    try:
+        while (page := loop.run(anext(pages, None))) is not None:  # type: ignore[arg-type]
+            yield page
+    finally:
+        loop.run(rest.__aexit__())
+
+
+def _report(feed: str, result: SyncResult, output: str) -> str:
+    row = {
+        "feed": feed,
+        "pages": result.pages,
+        "seen": result.seen,
+        "created": result.created,
+        "changed": result.changed,
+        "unchanged": result.unchanged,
+        "refused": result.refused.total(),
+    }
+    return render_one(row, as_=output)
