@@ -83,7 +83,10 @@ class PartBuilder:
             self._compress_pending()
 
     def _note_mark(self, record: Record) -> None:
-        mark = marks.decode(record.payload)
+        try:
+            mark = marks.decode(record.payload)
+        except msgspec.DecodeError:
+            return  # of a later version: its line is kept all the same
         if isinstance(mark, KEPT_MARKS):
             self._marks.append(MarkAt(record.n, record.received_ns, msgspec.Raw(record.payload)))
         if isinstance(mark, marks.SessionStart):

@@ -81,7 +81,7 @@ class DirectoryStore:
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Write beside, force to disk, then link: the object appears whole or not at all."""
         path = self._path(key)
-        with _store_errors(key):
+        with _store_errors(key, missing=StoreError):
             _make_folders(path.parent, self.root)
             temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
             try:
@@ -180,11 +180,11 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _store_errors(key: str) -> Iterator[None]:
+def _store_errors(key: str, *, missing: type[Exception] = ObjectMissing) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise ObjectMissing(key) from error
+        raise missing(key) from error
     except OSError as error:
         raise StoreError(f"{key}: {error.strerror or error}") from error
 

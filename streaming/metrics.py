@@ -60,6 +60,7 @@ SHIPPER_LAG_SECONDS = Gauge(
     "ssmd_shipper_lag_seconds", "Age of the oldest record not yet committed", ["feed"]
 )
 SHIPPER_SESSIONS = Gauge("ssmd_shipper_sessions", "Session folders followed", ["feed"])
+SHIPPER_BLOCKED = Gauge("ssmd_shipper_sessions_blocked", "Session folders that cannot be shipped", ["feed"])
 SHIPPER_STORE_ERRORS = Counter(
     "ssmd_shipper_store_errors_total", "Store operations to be tried again", ["feed"]
 )
@@ -101,7 +102,7 @@ def init_archive(feed: str) -> None:
         ARCHIVER_FILES.labels(bucket)
     for counter in (SHIPPER_RECORDS, SHIPPER_STORE_ERRORS):
         counter.labels(feed)
-    for gauge in (SHIPPER_LAG_RECORDS, SHIPPER_LAG_SECONDS, SHIPPER_SESSIONS):
+    for gauge in (SHIPPER_LAG_RECORDS, SHIPPER_LAG_SECONDS, SHIPPER_SESSIONS, SHIPPER_BLOCKED):
         gauge.labels(feed)
 
 

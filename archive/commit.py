@@ -1,0 +1,115 @@
+"""Commits raw parts to a store, patiently: data first, then the manifest that makes them count."""
+
+import threading
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import msgspec
+import structlog
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+
+from archive import manifest as manifests
+from archive.files import Damaged, decompressed
+from archive.layout import parse_manifest_key, session_prefix
+from archive.manifest import Part, PartManifest
+from archive.raw import read_manifest
+from archive.store import OtherContent, Store, StoreError, bind_owner
+from streaming import metrics
+
+log = structlog.get_logger()
+
+MAX_WAIT_SECONDS = 30
+
+
+class Committed(NamedTuple):
+    """How far a session is in the store."""
+
+    last_n: int
+    connector_version: str
+
+
+class Committer:
+    """The store as a shipper uses it: every operation is tried for ever, until `halt` is set."""
+
+    def __init__(self, store: Store, *, feed: str, environment: str, halt: threading.Event) -> None:
+        self._store = store
+        self._feed, self._environment = feed, environment
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(StoreError),
+            wait=wait_random_exponential(multiplier=0.2, max=MAX_WAIT_SECONDS),
+            sleep=sleep_using_event(halt),
+            stop=stop_when_event_set(halt),
+            before_sleep=self._note,
+            reraise=True,
+        )
+
+    def bind(self) -> None:
+        """Make sure that this environment owns the feed's prefix."""
+        self._retrying(bind_owner, self._store, self._feed, self._environment)
+
+    def committed(self, session: str, *, first_n: int, days: Iterable[date]) -> Committed:
+        """What the store holds without a hole from `first_n` on; what lay before it was trimmed, so it is there."""
+        return self._retrying(self._committed, session, first_n, list(days))
+
+    def commit(self, part: Part) -> None:
+        """Store a part; repeating it does no harm. Raises StoreError only after `halt`."""
+        manifest = self._retrying(self._put_data, part)
+        self._retrying(self._put_manifest, manifest)
+        metrics.ARCHIVER_BYTES.labels("raw").inc(manifest.stored_bytes)
+        metrics.ARCHIVER_FILES.labels("raw").inc()
+        metrics.SHIPPER_RECORDS.labels(self._feed).inc(manifest.rows)
+
+    def _committed(self, session: str, first_n: int, days: list[date]) -> Committed:
+        found = (key for on in days for key in self._store.list(session_prefix(self._feed, on, session)))
+        parts = sorted(key for key in map(parse_manifest_key, found) if key is not None)
+        last, last_n = None, first_n - 1
+        for part in sorted(parts, key=lambda part: part.first_n):
+            if part.first_n <= last_n + 1 <= part.last_n:
+                last, last_n = part, part.last_n
+        return Committed(last_n, read_manifest(self._store, last).connector_version if last else "")
+
+    def _put_data(self, part: Part) -> PartManifest:
+        key, manifest = part.manifest.key.data, part.manifest
+        try:
+            self._store.put_if_absent(key, part.data)
+        except OtherContent:
+            # Left without manifest by a shipper with another version of the compressor: the lines decide.
+            stored = self._store.get(key)
+            if _digest_of_lines(stored, manifest.raw_bytes) != manifest.sha256_rows:
+                raise
+            return msgspec.structs.replace(
+                manifest, stored_bytes=len(stored), sha256=manifests.digest(stored)
+            )
+        return manifest
+
+    def _put_manifest(self, manifest: PartManifest) -> None:
+        try:
+            self._store.put_if_absent(manifest.key.manifest, manifests.encode(manifest))
+        except OtherContent:
+            if not manifests.same_rows(read_manifest(self._store, manifest.key), manifest):
+                raise
+
+    def _note(self, attempt: RetryCallState) -> None:
+        metrics.SHIPPER_STORE_ERRORS.labels(self._feed).inc()
+        error = attempt.outcome.exception() if attempt.outcome else None
+        log.warning("the store failed; trying again", error=str(error), attempt=attempt.attempt_number)
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """Both included."""
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+def _digest_of_lines(data: bytes, raw_bytes: int) -> str:
+    try:
+        return manifests.digest(b"".join(decompressed(data, budget=raw_bytes)))
+    except Damaged:
+        return ""

@@ -1,0 +1,201 @@
+"""The process: every session's capture log to the raw archive, exactly once.
+
+One shipper per environment and host, by file lock; it has no database and needs no bus.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from archive.commit import Committer
+from archive.file_lock import FileLock, Locked
+from archive.part import MAX_RAW_BYTES, PartBuilder
+from archive.session_shipper import KEEP_NS, SessionShipper, remove_session_folder
+from archive.store import Store, StoreError
+from registry.refusal import ExitCode, Reason, Refused
+from streaming import lifetime, metrics
+from streaming.capture_log import CaptureLogError, is_writer_alive, names_of, segments
+
+log = structlog.get_logger()
+
+LOCK = "shipper.lock"
+IDLE_SECONDS = 0.1
+HOUSEKEEPING_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShipperConfig:
+    """All that a shipper needs to know; `capture` is the environment's folder of sessions."""
+
+    environment: str
+    feed: str
+    capture: Path
+    store: Store
+    version: str
+    part_seconds: float = 60
+    part_bytes: int = MAX_RAW_BYTES
+    metrics_port: int = 0
+
+
+def run(config: ShipperConfig) -> None:
+    """Ship until SIGTERM or SIGINT; refused if another shipper runs for this environment."""
+    with environment_lock(config):
+        metrics.init_archive(config.feed)
+        metrics.serve_metrics(config.metrics_port)
+
+        async def ship(stop: asyncio.Event) -> None:
+            await _in_thread(config, stop)
+
+        lifetime.run("shipper", ship)
+
+
+def environment_lock(config: ShipperConfig) -> FileLock:
+    """The lock that makes this process the environment's one shipper on this host."""
+    try:
+        config.capture.mkdir(parents=True, exist_ok=True)
+        return FileLock(config.capture / LOCK)
+    except Locked:
+        problem = f"A shipper is already running for environment '{config.environment}' on {config.capture}"
+        raise Refused(
+            [Reason(problem, "One is enough; stop it first.")], exit_code=ExitCode.CONFLICT
+        ) from None
+    except OSError as error:
+        problem = f"The capture folder {config.capture} cannot be written: {error.strerror}"
+        remedy = "Give this user the right to write there, or set SSMD_HOME."
+        raise Refused([Reason(problem, remedy)], exit_code=ExitCode.PERMISSION) from error
+
+
+async def _in_thread(config: ShipperConfig, stop: asyncio.Event) -> None:
+    """Files and stores block: the work is done in one thread, which is told when to stop."""
+    halt = threading.Event()
+    work = asyncio.create_task(asyncio.to_thread(Shipper(config, halt).work))
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    halt.set()
+    stopped.cancel()
+    await work
+
+
+class Shipper:
+    """All sessions of one environment."""
+
+    def __init__(self, config: ShipperConfig, halt: threading.Event) -> None:
+        self._config, self._halt = config, halt
+        self._committer = Committer(config.store, feed=config.feed, environment=config.environment, halt=halt)
+        self._sessions: dict[Path, tuple[SessionShipper, FileLock]] = {}
+        self._blocked: set[Path] = set()
+        self._housekeeping_due = 0.0
+
+    def work(self) -> None:
+        """Ship until halted, then commit what is readable."""
+        try:
+            self._committer.bind()
+            log.info("shipping", environment=self._config.environment, capture=str(self._config.capture))
+            while not self._halt.is_set():
+                if not self.step():
+                    self._halt.wait(IDLE_SECONDS)
+            self._finish()
+        except StoreError as error:
+            log.warning("stopped without the store; the rest stays in the capture log", error=str(error))
+
+    def step(self) -> bool:
+        """One turn over all sessions; False when none had anything new."""
+        if time.monotonic() >= self._housekeeping_due:
+            self._housekeeping_due = time.monotonic() + HOUSEKEEPING_SECONDS
+            self._keep_house()
+        had_any = False
+        for folder in list(self._sessions):
+            had_any |= self._guarded(folder, SessionShipper.step)
+        self._measure()
+        return had_any
+
+    def _keep_house(self) -> None:
+        for folder in sorted(self._config.capture.iterdir()):
+            if folder.is_dir() and folder not in self._sessions and folder not in self._blocked:
+                self._take_up(folder)
+        for folder, (session, _) in list(self._sessions.items()):
+            self._guarded(folder, _tend)
+            if folder in self._sessions and session.is_removable(time.time_ns()):
+                remove_session_folder(folder)
+                self._drop(folder)
+
+    def _take_up(self, folder: Path) -> None:
+        """Follow a session, unless it has not begun or somebody else ships it."""
+        if not segments(folder):
+            self._remove_if_nothing_came(folder)
+            return
+        try:
+            if names_of(folder) is None:
+                return  # its first segment is being made
+            lock = FileLock(folder / LOCK)
+        except (Locked, CaptureLogError) as error:
+            self._block(folder, error)
+            return
+        try:
+            self._sessions[folder] = (self._session(folder), lock)
+            log.info("session taken up", session=folder.name, shipped=self._sessions[folder][0].shipped)
+        except CaptureLogError as error:
+            lock.release()
+            self._block(folder, error)
+
+    def _session(self, folder: Path) -> SessionShipper:
+        config = self._config
+        builder = PartBuilder(
+            feed=config.feed,
+            environment=config.environment,
+            session=folder.name,
+            shipper_version=config.version,
+            max_bytes=config.part_bytes,
+        )
+        return SessionShipper(
+            folder,
+            builder,
+            self._committer,
+            environment=config.environment,
+            part_seconds=config.part_seconds,
+        )
+
+    def _remove_if_nothing_came(self, folder: Path) -> None:
+        # The writer's lock is asked last: a connector that is just starting must find it free.
+        if time.time_ns() - folder.stat().st_mtime_ns > KEEP_NS and not is_writer_alive(folder):
+            remove_session_folder(folder)
+
+    def _guarded(self, folder: Path, action: Callable[[SessionShipper], bool | None]) -> bool:
+        try:
+            return bool(action(self._sessions[folder][0]))
+        except CaptureLogError as error:
+            self._drop(folder)
+            self._block(folder, error)
+            return False
+
+    def _block(self, folder: Path, error: Exception) -> None:
+        """One damaged log must not keep the others from the archive."""
+        self._blocked.add(folder)
+        metrics.SHIPPER_BLOCKED.labels(self._config.feed).set(len(self._blocked))
+        log.error("session cannot be shipped", session=folder.name, error=str(error))
+
+    def _drop(self, folder: Path) -> None:
+        self._sessions.pop(folder)[1].release()
+
+    def _finish(self) -> None:
+        for folder in list(self._sessions):
+            self._guarded(folder, SessionShipper.finish)
+        self._measure()
+        log.info("all that was readable is committed")
+
+    def _measure(self) -> None:
+        feed, sessions = self._config.feed, [session for session, _ in self._sessions.values()]
+        metrics.SHIPPER_SESSIONS.labels(feed).set(len(sessions))
+        metrics.SHIPPER_LAG_RECORDS.labels(feed).set(sum(session.lag_records for session in sessions))
+        lag = max((session.lag_seconds for session in sessions), default=0.0)
+        metrics.SHIPPER_LAG_SECONDS.labels(feed).set(lag)
+
+
+def _tend(session: SessionShipper) -> None:
+    session.end_if_dead()
+    session.trim()
