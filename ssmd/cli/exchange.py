@@ -1,7 +1,6 @@
 """The simulated exchange: Kalshi's REST and WebSocket, lived by random orders or by recordings."""
 
 import argparse
-import asyncio
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -75,10 +74,8 @@ def start_exchange(
     stderr: TextIO,
 ) -> None:
     """Check what was asked for, then serve."""
-    require(_numbers(port, markets, rate, speed, skew), _belongings(replay, once=once))
+    require(numbers_right(port, markets, rate, speed, skew), replay_given(replay, once=once))
     keys = _public_keys(key_id, public_key)
-
-    import uvloop
 
     from streaming.kalshi.simulator.auth import Door
     from streaming.kalshi.simulator.server import Options, run
@@ -87,11 +84,11 @@ def start_exchange(
         host=host, port=port, seed=seed, markets=markets, rate=rate, replay=tuple(replay), speed=speed, once=once,
         original_times=original_times, ledger=ledger, door=Door(keys, skew_ms=round(skew * 1000)),
     )  # fmt: skip
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(options, stderr))
+    run(options, stderr)
 
 
-def _numbers(port: int, markets: int | None, rate: float, speed: float, skew: float) -> list[Reason]:
+def numbers_right(port: int, markets: int | None, rate: float, speed: float, skew: float) -> list[Reason]:
+    """Whether each number is in its range."""
     checks = [
         (0 <= port <= 65_535, f"--port {port} is no port.", "Give 1 to 65535, or 0 for any free one."),
         (markets is None or 0 <= markets <= 5000, f"--markets {markets} is out of range.", "Give 0 to 5000."),
@@ -106,7 +103,8 @@ def _numbers(port: int, markets: int | None, rate: float, speed: float, skew: fl
     return [Reason(problem, remedy) for is_right, problem, remedy in checks if not is_right]
 
 
-def _belongings(replay: list[Path], *, once: bool) -> list[Reason]:
+def replay_given(replay: list[Path], *, once: bool) -> list[Reason]:
+    """Whether there is a recording where an option asks for one."""
     if once and not replay:
         return [
             Reason("--once ends after a recording, and there is none.", "Add --replay PATH, or leave --once.")

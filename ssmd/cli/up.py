@@ -4,6 +4,9 @@ from argparse import ArgumentParser, ArgumentTypeError, _SubParsersAction
 from pathlib import Path
 from typing import Any, TextIO
 
+from registry.refusal import require
+from ssmd.cli.exchange import numbers_right, replay_given
+from ssmd.runtime.checks import ledger_possible, recordings_readable
 from ssmd.runtime.programs import ExchangeOptions
 from ssmd.runtime.stack import UpOptions
 from ssmd.runtime.up import up
@@ -71,10 +74,13 @@ def run_up(
     stderr: TextIO,
 ) -> None:
     """Start, run until asked to stop, stop."""
+    numbers = numbers_right(exchange_port, markets, 1 if rate is None else rate, speed or 0, skew=1)
+    paths = [path.absolute() for given in replay for path in given]
+    require(numbers, replay_given(paths, once=once), recordings_readable(paths), ledger_possible(ledger))
     exchange = ExchangeOptions(
         port=exchange_port,
         # The programs run elsewhere: paths are taken from where the command was typed.
-        replay=tuple(path.absolute() for paths in replay for path in paths),
+        replay=tuple(paths),
         speed=speed,
         ledger=ledger.absolute() if ledger else None,
         markets=markets,

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -52,6 +53,22 @@ def _recording_readable(path: Path) -> list[Reason]:
     except (OSError, ValueError, EOFError) as error:
         return [Reason(f"--replay {file} cannot be read: {error}", _FORM)]
     return [] if is_recording else [Reason(f"--replay {file} is not a recording", _FORM)]
+
+
+def ledger_possible(file: Path | None) -> list[Reason]:
+    """Whether the ledger can be appended to."""
+    if file is None:
+        return []
+    if file.is_dir():
+        return [Reason(f"--ledger {file} is a folder", f"Name a file, e.g. --ledger {file / 'ledger.jsonl'}")]
+    folder = file.absolute().parent
+    if not folder.is_dir():
+        return [Reason(f"--ledger {file}: there is no folder {folder}", f"Make it: mkdir -p '{folder}'")]
+    if not os.access(file if file.exists() else folder, os.W_OK):
+        return [
+            Reason(f"--ledger {file} cannot be written to", "Name a file in a folder that you may write to.")
+        ]
+    return []
 
 
 def recordings_in(folder: Path) -> list[Path]:

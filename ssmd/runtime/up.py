@@ -12,10 +12,10 @@ from django.conf import settings
 
 from registry import secrets
 from registry.bootstrap import bootstrap
-from registry.preflight import RecordingPlan, connector_plan
+from registry.preflight import RecordingPlan, connector_plan, environment_usable, registry_ready
 from registry.refusal import ExitCode, require
 from ssmd.runtime import embedded, home, schedule
-from ssmd.runtime.checks import ports_free, recordings_readable
+from ssmd.runtime.checks import ports_free
 from ssmd.runtime.stack import Stack, UpOptions
 from ssmd.runtime.talk import Talk
 from ssmd.runtime.watch import watch
@@ -37,7 +37,6 @@ def up(options: UpOptions, *, stdout: TextIO, stderr: TextIO) -> None:
 
 def _up(options: UpOptions, stdout: TextIO, talk: Talk) -> None:
     folder = Path(settings.SSMD_HOME)
-    require(recordings_readable(options.exchange.replay))
     home.prepare(folder)
     lock = home.hold(folder)
     try:
@@ -59,6 +58,8 @@ def _up(options: UpOptions, stdout: TextIO, talk: Talk) -> None:
 def _registry(options: UpOptions, talk: Talk) -> RecordingPlan:
     """The registry made ready, and what it says of the environment."""
     talk.say("preparing the registry ...")
+    if not registry_ready():  # it is there already: a wrong name changes nothing in it
+        require(environment_usable(options.environment))
     endpoint = f"ws://{embedded.HOST}:{options.exchange.port}/trade-api/ws/v2"
     for line in bootstrap(sim_endpoint=endpoint):
         talk.say(f"  {line}")
