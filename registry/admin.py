@@ -1,0 +1,245 @@
+"""The registry for looking: lists, filters, history; what follows from the archive cannot be edited."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+from simple_history.admin import SimpleHistoryAdmin
+
+from registry.models import (
+    ArchivePart,
+    DataGap,
+    DataInventory,
+    Environment,
+    EnvironmentVersion,
+    Feed,
+    FeedVersion,
+    SchemaVersion,
+)
+
+admin.site.site_header = "ssmd"
+admin.site.site_title = "ssmd"
+admin.site.index_title = "What is true, and when"
+
+
+class AsOfFilter(admin.SimpleListFilter):
+    """Only rows in force: now, or on the day that the address names as `?as_of=2025-12-14`."""
+
+    title = "in force"
+    parameter_name = "as_of"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Now, and the day asked for when it is another."""
+        asked = request.GET.get(self.parameter_name, "")
+        return [("now", "now"), *([(asked, f"on {asked}")] if asked not in ("", "now") else [])]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """The queryset's own `as_of`; a day that is none shows nothing."""
+        asked = self.value()
+        if not asked:
+            return queryset
+        now = datetime.now(UTC)
+        try:
+            return queryset.as_of(now if asked == "now" else datetime.strptime(asked, "%Y-%m-%d").date())
+        except ValueError:
+            return queryset.none()
+
+
+class LookingOnly(admin.ModelAdmin[Any]):
+    """Rows that processes write: shown, searched, never changed by hand."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+
+class Recorded(SimpleHistoryAdmin):
+    """Rows with a past: history is shown and never reverted to; nothing is deleted."""
+
+    history_list_display = ("status",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody: rows are closed, not removed."""
+        return False
+
+
+class FeedVersionInline(admin.TabularInline[FeedVersion, Feed]):
+    model = FeedVersion
+    fields = ("version", "effective_from", "effective_to", "endpoint_template", "secret_ref")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+    show_change_link = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Versions have a form of their own."""
+        return False
+
+
+@admin.register(Feed)
+class FeedAdmin(Recorded):
+    list_display = ("name", "display_name", "status", "venue", "simulated", "description")
+    list_filter = ("status", "simulated", "feed_type", "venue")
+    search_fields = ("name", "display_name", "description")
+    readonly_fields = ("created_at", "updated_at")
+    inlines = [FeedVersionInline]
+
+
+_TEXT_LINE = {models.TextField: {"widget": forms.TextInput(attrs={"size": 90})}}
+
+
+@admin.register(FeedVersion)
+class FeedVersionAdmin(Recorded):
+    list_display = ("feed", "version", "effective_from", "effective_to", "endpoint_template", "auth_method")
+    list_display_links = ("version",)
+    list_filter = (AsOfFilter, "feed", "protocol", "auth_method")
+    list_select_related = ("feed",)
+    search_fields = ("feed__name", "version", "endpoint_template")
+    history_list_display = ("effective_to", "endpoint_template")
+    formfield_overrides = _TEXT_LINE
+    fieldsets = [
+        (None, {"fields": ["feed", "version", ("effective_from", "effective_to")]}),
+        ("Connection", {"fields": ["protocol", "endpoint_template", "auth_method", "secret_ref"]}),
+        (
+            "Capabilities",
+            {
+                "fields": [
+                    ("supports_orderbook", "supports_trades", "supports_historical"),
+                    ("max_symbols_per_connection", "rate_limit_per_second"),
+                ]
+            },
+        ),
+        ("Dialect", {"fields": ["subscribe_params", "parser_config"]}),
+    ]
+
+
+@admin.register(SchemaVersion)
+class SchemaVersionAdmin(Recorded):
+    list_display = ("name", "version", "format", "status", "effective_from", "short_hash", "hash_is_right")
+    list_display_links = ("name", "version")
+    list_filter = (AsOfFilter, "status", "format", "name")
+    search_fields = ("name", "version", "schema_hash")
+    readonly_fields = ("schema_hash", "created_at")
+    formfield_overrides = {
+        models.TextField: {
+            "widget": forms.Textarea(attrs={"rows": 24, "cols": 120, "class": "vLargeTextField"})
+        }
+    }
+
+    @admin.display(description="SHA-256")
+    def short_hash(self, schema: SchemaVersion) -> str:
+        """Enough of it to tell two apart."""
+        return schema.schema_hash[:12]
+
+    @admin.display(description="hash is right", boolean=True)
+    def hash_is_right(self, schema: SchemaVersion) -> bool:
+        """Whether the text is still the one registered."""
+        return schema.hash_is_right
+
+
+class EnvironmentVersionInline(admin.TabularInline[EnvironmentVersion, Environment]):
+    model = EnvironmentVersion
+    fields = ("version", "feed", "valid_from", "valid_to", "deployed_by")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+    show_change_link = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Versions come from files."""
+        return False
+
+
+@admin.register(Environment)
+class EnvironmentAdmin(Recorded):
+    list_display = ("name", "status", "description", "created_at")
+    list_filter = ("status",)
+    search_fields = ("name", "description")
+    readonly_fields = ("created_at",)
+    formfield_overrides = _TEXT_LINE
+    inlines = [EnvironmentVersionInline]
+
+
+@admin.register(EnvironmentVersion)
+class EnvironmentVersionAdmin(LookingOnly, Recorded):
+    """A configuration is what its hash says: it is replaced by the next version, never edited."""
+
+    list_display = ("environment", "version", "feed", "valid_from", "valid_to", "deployed_by", "short_hash")
+    list_display_links = ("environment", "version")
+    list_filter = (AsOfFilter, "environment", "feed")
+    list_select_related = ("environment", "feed")
+    search_fields = ("environment__name", "config_hash")
+    history_list_display = ("valid_from", "valid_to")
+
+    @admin.display(description="SHA-256")
+    def short_hash(self, version: EnvironmentVersion) -> str:
+        """Enough of it to tell two apart."""
+        return version.config_hash[:12]
+
+
+@admin.register(DataInventory)
+class DataInventoryAdmin(LookingOnly):
+    list_display = (
+        "date",
+        "feed",
+        "data_type",
+        "schema_version",
+        "status",
+        "record_count",
+        "megabytes",
+        "symbol_count",
+        "gap_count",
+        "quality_score",
+        "last_timestamp",
+    )
+    list_filter = ("feed", "data_type", "status")
+    list_select_related = ("feed",)
+    search_fields = ("feed__name", "storage_path")
+    date_hierarchy = "date"
+
+    @admin.display(description="MB", ordering="byte_size")
+    def megabytes(self, row: DataInventory) -> str:
+        """Millions of bytes."""
+        return "-" if row.byte_size is None else f"{row.byte_size / 1e6:.1f}"
+
+
+@admin.register(DataGap)
+class DataGapAdmin(LookingOnly):
+    list_display = (
+        "gap_start",
+        "gap_end",
+        "feed",
+        "gap_type",
+        "fault",
+        "planned",
+        "healable",
+        "resolved",
+        "session",
+        "gap_number",
+    )
+    list_filter = ("feed", "gap_type", "fault", "planned", "resolved")
+    list_select_related = ("feed",)
+    search_fields = ("session", "notes")
+    date_hierarchy = "date"
+
+
+@admin.register(ArchivePart)
+class ArchivePartAdmin(LookingOnly):
+    list_display = ("date", "feed", "session", "first_n", "last_n", "rows", "stored_bytes", "ingested_at")
+    list_display_links = ("session",)
+    list_filter = ("feed", "environment")
+    list_select_related = ("feed",)
+    search_fields = ("session", "key")
+    date_hierarchy = "date"
+    show_full_result_count = False  # parts come every few seconds: counting them all twice is slow
