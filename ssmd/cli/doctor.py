@@ -1,10 +1,10 @@
 """Check this machine and this installation."""
 
-import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from argparse import _SubParsersAction
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +20,6 @@ from ssmd.cli.options import add_output
 from ssmd.cli.table import render, size
 from ssmd.runtime.embedded import OLDEST_NATS, find_nats, find_valkey, nats_version, port_is_free
 
-_SHOWN = ("status", "check", "found", "remedy")
 # Capture stops being safe when the disk is full: below the first, say so; below the second, do not start.
 _WARN_FREE, _FAIL_FREE = 10 * 10**9, 10**9
 # Each connection, log, socket client and database handle is an open file.
@@ -47,9 +46,17 @@ def add_parser(groups: "_SubParsersAction[Any]") -> None:
 def examine(*, output: str, stdout: TextIO) -> int:
     """Every check, even after one failed; exit 6 when one did."""
     findings = [finding for check in CHECKS for finding in check()]
-    stdout.write(render([finding._asdict() for finding in findings], _SHOWN, as_=output))
+    if output == "table":
+        stdout.writelines(_line(finding) for finding in findings)
+    else:
+        stdout.write(render([finding._asdict() for finding in findings], Finding._fields, as_=output))
     failed = any(finding.status == "fail" for finding in findings)
     return int(ExitCode.UNAVAILABLE) if failed else 0
+
+
+def _line(finding: Finding) -> str:
+    remedy = f"{'':22}{finding.remedy}\n" if finding.remedy else ""
+    return f"{finding.status:<5} {finding.check:<15} {finding.found}\n{remedy}"
 
 
 def python() -> Iterator[Finding]:
@@ -63,12 +70,14 @@ def home() -> Iterator[Finding]:
     """The data folder, or the nearest folder above it that exists."""
     place = Path(settings.SSMD_HOME)
     existing = next(folder for folder in (place, *place.parents) if folder.exists())
-    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
-        yield Finding("data folder", "ok", f"{place} can be written to")
-    else:
-        yield Finding(
-            "data folder", "fail", f"{place} cannot be written to", "Set SSMD_HOME to another folder."
-        )
+    try:
+        with tempfile.TemporaryFile(
+            dir=existing
+        ):  # asked by doing: root may by the mode, and cannot in /proc
+            yield Finding("data folder", "ok", f"{place} can be written to")
+    except OSError as error:
+        remedy = "Set SSMD_HOME to another folder."
+        yield Finding("data folder", "fail", f"{place} cannot be written to: {error.strerror}", remedy)
     yield _disk(shutil.disk_usage(existing).free)
 
 
