@@ -5,8 +5,9 @@ Times around opening and closing are those of kalshi.md 3.9; the same seed and t
 
 import heapq
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 
 from streaming.kalshi.simulator import frames
 from streaming.kalshi.simulator.frames import Broadcast
@@ -133,8 +134,7 @@ class RandomLife:
         flow = OrderFlow(market, random.Random(f"{self._seed} {market.ticker}"))  # noqa: S311
         self._trading[market.ticker] = flow
         self._at(now_us + self._delay_us(0.3, 2), partial(self._becomes, market, "active"))
-        burst = [frame for step in range(24) for frame in self._act(flow, now_us + step * 400)]
-        return burst
+        return [frame for step in range(24) for frame in self._act(flow, now_us + step * 400)]
 
     def _close(self, market: Market, now_us: int) -> list[Broadcast]:
         flow = self._trading.pop(market.ticker)
@@ -154,7 +154,7 @@ class RandomLife:
             "result": result, "settlement_value_dollars": value,
             "expiration_value": str(market.fields.get("floor_strike", "")),
         }  # fmt: skip
-        self._at(now_us + self._delay_us(0.3, 2), partial(self._becomes, market, "determined", **known))
+        self._at(now_us + self._delay_us(0.3, 2), partial(self._becomes, market, "determined", fields=known))
         self._at(now_us + 5 * SECOND_US, partial(self._settle, market))
         told = {
             "market_ticker": market.ticker, "determination_ts": now_us // SECOND_US, "result": result,
@@ -164,13 +164,15 @@ class RandomLife:
 
     def _settle(self, market: Market, now_us: int) -> list[Broadcast]:
         settled = frames.rfc3339(now_us)
-        later = partial(self._becomes, market, "finalized", settlement_ts=settled, updated_time=settled)
-        self._at(now_us + self._delay_us(0.3, 2), later)
+        known = {"settlement_ts": settled, "updated_time": settled}
+        self._at(now_us + self._delay_us(0.3, 2), partial(self._becomes, market, "finalized", fields=known))
         self._at(now_us + KEPT_AFTER_SETTLEMENT_US, partial(self._delist, market))
         told = {"market_ticker": market.ticker, "settled_ts": now_us // SECOND_US, "event_type": "settled"}
         return [frames.broadcast("market_lifecycle_v2", market.ticker, told)]
 
-    def _becomes(self, market: Market, status: str, _now_us: int, **fields: str) -> list[Broadcast]:
+    def _becomes(
+        self, market: Market, status: str, _now_us: int, *, fields: Mapping[str, str] = MappingProxyType({})
+    ) -> list[Broadcast]:
         market.status = status
         market.fields.update(fields)
         return []

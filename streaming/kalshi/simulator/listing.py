@@ -24,7 +24,7 @@ _TIME_FILTERS = {
     "created": ("created_time", ("unopened", "open", "")),
     "close": ("close_time", ("closed", "")),
     "settled": ("settlement_ts", ("settled", "")),
-    "updated": ("updated_time", tuple([*STATUSES, ""])),
+    "updated": ("updated_time", (*STATUSES, "")),
 }
 _CURSOR_MARK = "ssmd:"
 

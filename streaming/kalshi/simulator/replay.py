@@ -78,7 +78,7 @@ class Replay:
 
     def _told(self, recorded: Recorded) -> Broadcast:
         self.frames_told += 1
-        msg = self._clock.retimed(recorded.msg)
+        msg = self._clock.retimed(recorded.msg, recorded.type)
         market = self._venue.markets.get(recorded.ticker)
         if market is not None:
             self._apply(market, recorded.type, msg)

@@ -14,6 +14,7 @@ _KEYS = (
 )
 _TIMES = re.compile(_KEYS + rb':("\d{4}-\d\d-\d\dT[0-9:.]+Z"|\d{9,19})(?=[,}])')
 _TS_MS = re.compile(rb'"ts_ms":(\d{12,14})[,}]')
+_TIMES_LAST = (b"orderbook_delta", b"trade")
 _ZERO = b'"0001-01-01T'
 _LEAST_MS = 100_000_000_000  # smaller numbers count seconds
 
@@ -45,14 +46,19 @@ class Clock:
         position = self._position_us(at_us)
         return self._start_us + (position if self._speed == 1.0 else int(position / self._speed))
 
-    def retimed(self, msg: bytes) -> bytes:
+    def retimed(self, msg: bytes, kind: bytes = b"") -> bytes:
         """A message with every time moved and every other byte kept."""
         if self._keep:
             return msg
-        found = _TS_MS.search(msg)
+        # Nearly all frames are deltas and trades, whose times stand together at the end.
+        start = msg.rfind(b',"ts":') if kind in _TIMES_LAST else 0
+        return msg[:start] + self._retimed(msg[start:]) if start > 0 else self._retimed(msg)
+
+    def _retimed(self, text: bytes) -> bytes:
+        found = _TS_MS.search(text)
         # Seconds are cut from the same instant as the milliseconds, or they could disagree after scaling.
         exact_ms = int(found[1]) if found else None
-        return _TIMES.sub(lambda time: self._replaced(time, exact_ms), msg)
+        return _TIMES.sub(lambda time: self._replaced(time, exact_ms), text)
 
     def _replaced(self, found: re.Match[bytes], exact_ms: int | None) -> bytes:
         key, value = found[1], found[2]

@@ -4,10 +4,11 @@ import asyncio
 import errno
 import itertools
 import json
-import signal
+import logging
 import time
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TextIO
@@ -18,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from registry.refusal import ExitCode, Reason, Refused
+from streaming import lifetime
 from streaming.kalshi.simulator import recording
 from streaming.kalshi.simulator.auth import Door, is_signed
 from streaming.kalshi.simulator.client import HEARTBEAT_S, Client, Socket
@@ -36,6 +38,9 @@ BATCH = 128
 # A replay runs this much ahead rather than sleep for less.
 SHORTEST_SLEEP_S = 0.001
 CLOSE_WITHIN_S = 5.0
+# The library reports each client that comes and goes, and each that breaks off.
+_QUIET = logging.getLogger("websockets.exchange")
+_QUIET.setLevel(logging.ERROR)
 MOST_COMMAND_BYTES = 16 * 1024 * 1024
 
 
@@ -56,11 +61,11 @@ class Options:
     door: Door
 
 
-async def run(options: Options, stderr: TextIO) -> None:
+def run(options: Options, stderr: TextIO) -> None:
     """Serve until SIGTERM, SIGINT or the end of a `--once` replay."""
     service = Service(options)
     try:
-        await service.serve(stderr)
+        lifetime.run("exchange", partial(service.serve, stderr=stderr))
     finally:
         service.close()
 
@@ -76,7 +81,6 @@ class Service:
         self._numbers = itertools.count(self._ledger.last_connection + 1 if self._ledger else 1)
         self._clients: dict[int, Client] = {}
         self._replay_wanted = asyncio.Event()
-        self._stopping = asyncio.Event()
         self._close_code = 1001
 
     def _build(self) -> Exchange:
@@ -91,19 +95,17 @@ class Service:
             )
         return Exchange(venue, replay)
 
-    async def serve(self, stderr: TextIO) -> None:
+    async def serve(self, stop: asyncio.Event, *, stderr: TextIO) -> None:
         """Listen, live, and say goodbye."""
         server = await self._listen()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
         stderr.write(self._greeting(server))
         stderr.flush()
-        jobs = (self._heartbeat(), self._live(), self._play())
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(job) for job in jobs]
-                await self._stopping.wait()
+                tasks = [
+                    group.create_task(job) for job in (self._heartbeat(), self._live(), self._play(stop))
+                ]
+                await stop.wait()
                 for task in tasks:
                     task.cancel()
         finally:
@@ -122,7 +124,7 @@ class Service:
             return await serve(
                 self._serve_client, options.host, options.port, process_request=self._process_request,
                 compression=None, ping_interval=None, max_size=MOST_COMMAND_BYTES, create_connection=Socket,
-                close_timeout=CLOSE_WITHIN_S,
+                close_timeout=CLOSE_WITHIN_S, logger=_QUIET,
             )  # fmt: skip
         except OSError as error:
             raise _port_refusal(options, error) from error
@@ -190,7 +192,7 @@ class Service:
                 client.end_if_overflown(now_ms=now_us // 1000)
             self._flush()
 
-    async def _play(self) -> None:
+    async def _play(self, stop: asyncio.Event) -> None:
         replay = self.exchange.replay
         if replay is None:
             return
@@ -206,7 +208,7 @@ class Service:
         if self._options.once:
             await self._until_sent()
             self._close_code = 1000
-            self._stopping.set()
+            stop.set()
 
     async def _sleep_until(self, due: float) -> None:
         wait = due - time.monotonic()
@@ -223,8 +225,12 @@ class Service:
                 await client.socket.has_room()
 
     async def _until_sent(self) -> None:
-        while any(client.socket.unsent and client.socket.is_open for client in self._clients.values()):
+        # A transport tells nobody when its buffer is empty.
+        while self._is_sending():
             await asyncio.sleep(TICK_S)
+
+    def _is_sending(self) -> bool:
+        return any(client.socket.unsent and client.socket.is_open for client in self._clients.values())
 
     def _flush(self) -> None:
         for client in self._clients.values():
