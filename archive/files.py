@@ -192,7 +192,7 @@ def _depth(body: bytes) -> int:
     return max(accumulate(_STEP[bracket] for bracket in brackets), default=0)
 
 
-def compressor() -> zstandard.ZstdCompressionObj:
+def compressor() -> "zstandard.ZstdCompressionObj":
     """Compresses one file piece by piece, with a checksum of its content."""
     return zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compressobj()
 

@@ -4,7 +4,6 @@ import hashlib
 from collections import Counter
 
 import msgspec
-from zstandard import ZstdCompressionObj
 
 from archive.files import LineEncoder, compressor
 from archive.manifest import KEPT_MARKS, MarkAt, Part, PartManifest, digest
@@ -46,7 +45,7 @@ class PartBuilder:
         self._connections: set[int] = set()
         self._marks: list[MarkAt] = []
         self._hash = hashlib.sha256()
-        self._compressor: ZstdCompressionObj = compressor()
+        self._compressor = compressor()
         self._pieces: list[bytes] = []
         self._pending: list[bytes] = []
         self._pending_bytes = 0
