@@ -30,6 +30,12 @@ def serving(name: str) -> Serving:
     return Serving(name, version.feed.name, transport.stream, url, version.feed.simulated)
 
 
+def environment_or_default(name: str | None) -> str:
+    """The environment that was named, or the one that is applied."""
+    require(registry_ready(), exit_code=ExitCode.UNAVAILABLE)
+    return name or Environment.objects.all().applied().name
+
+
 def asked_for() -> str:
     """The environment that this process was told to serve; empty: none."""
     return os.environ.get(ENVIRONMENT_VARIABLE, "")
