@@ -1,5 +1,6 @@
 """The registry for looking: lists, filters, history; what follows from the archive cannot be edited."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
+from django.utils.html import format_html
 from simple_history.admin import SimpleHistoryAdmin
 
 from registry.models import (
@@ -23,6 +25,7 @@ from registry.models import (
 admin.site.site_header = "ssmd"
 admin.site.site_title = "ssmd"
 admin.site.index_title = "What is true, and when"
+admin.site.enable_nav_sidebar = False  # the lists need the width
 
 
 class AsOfFilter(admin.SimpleListFilter):
@@ -67,7 +70,7 @@ class LookingOnly(admin.ModelAdmin[Any]):
 class Recorded(SimpleHistoryAdmin):
     """Rows with a past: history is shown and never reverted to; nothing is deleted."""
 
-    history_list_display = ("status",)
+    history_list_display: Sequence[str] = ("status",)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody: rows are closed, not removed."""
@@ -96,6 +99,11 @@ class FeedAdmin(Recorded):
     inlines = [FeedVersionInline]
 
 
+def as_written(text: str) -> str:
+    """A file's text, escaped, with its line ends and indents."""
+    return format_html('<pre style="margin:0; white-space:pre-wrap">{}</pre>', text)
+
+
 _TEXT_LINE = {models.TextField: {"widget": forms.TextInput(attrs={"size": 90})}}
 
 
@@ -108,6 +116,11 @@ class FeedVersionAdmin(Recorded):
     search_fields = ("feed__name", "version", "endpoint_template")
     history_list_display = ("effective_to", "endpoint_template")
     formfield_overrides = _TEXT_LINE
+
+    def has_change_permission(self, request: HttpRequest, obj: FeedVersion | None = None) -> bool:
+        """A closed version is past, and the past is not edited."""
+        return (obj is None or obj.effective_to is None) and super().has_change_permission(request, obj)
+
     fieldsets = [
         (None, {"fields": ["feed", "version", ("effective_from", "effective_to")]}),
         ("Connection", {"fields": ["protocol", "endpoint_template", "auth_method", "secret_ref"]}),
@@ -130,12 +143,27 @@ class SchemaVersionAdmin(Recorded):
     list_display_links = ("name", "version")
     list_filter = (AsOfFilter, "status", "format", "name")
     search_fields = ("name", "version", "schema_hash")
-    readonly_fields = ("schema_hash", "created_at")
-    formfield_overrides = {
-        models.TextField: {
-            "widget": forms.Textarea(attrs={"rows": 24, "cols": 120, "class": "vLargeTextField"})
-        }
-    }
+    fields = ("name", "version", "format", "status", "effective_from", "deprecated_at", "compatible_with")
+    fields += ("breaking_changes", "schema_hash", "definition", "created_at")
+    # What was registered is fixed; only its life goes on.
+    readonly_fields = (
+        "name",
+        "version",
+        "format",
+        "effective_from",
+        "schema_hash",
+        "definition",
+        "created_at",
+    )
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A definition is compiled before it is registered, which no form does."""
+        return False
+
+    @admin.display
+    def definition(self, schema: SchemaVersion) -> str:
+        """The registered text."""
+        return as_written(schema.schema_definition)
 
     @admin.display(description="SHA-256")
     def short_hash(self, schema: SchemaVersion) -> str:
@@ -176,11 +204,19 @@ class EnvironmentVersionAdmin(LookingOnly, Recorded):
     """A configuration is what its hash says: it is replaced by the next version, never edited."""
 
     list_display = ("environment", "version", "feed", "valid_from", "valid_to", "deployed_by", "short_hash")
+    fields = ("environment", "version", "feed", "valid_from", "valid_to", "deployed_at", "deployed_by")
+    fields += ("git_commit", "config_hash", "configuration")
+    readonly_fields = ("configuration",)
     list_display_links = ("environment", "version")
     list_filter = (AsOfFilter, "environment", "feed")
     list_select_related = ("environment", "feed")
     search_fields = ("environment__name", "config_hash")
     history_list_display = ("valid_from", "valid_to")
+
+    @admin.display
+    def configuration(self, version: EnvironmentVersion) -> str:
+        """The file's text."""
+        return as_written(version.config_yaml)
 
     @admin.display(description="SHA-256")
     def short_hash(self, version: EnvironmentVersion) -> str:
@@ -226,7 +262,6 @@ class DataGapAdmin(LookingOnly):
         "healable",
         "resolved",
         "session",
-        "gap_number",
     )
     list_filter = ("feed", "gap_type", "fault", "planned", "resolved")
     list_select_related = ("feed",)

@@ -87,7 +87,7 @@ def _reach_simulator(endpoint: str | None) -> list[str]:
     today = timezone.now().date()
     if endpoint is None or feed.version_on(today).endpoint_template == endpoint:
         return []
-    version = feed.revise(effective_from=today, **seed.reached_by(endpoint))
+    version = feed.revise(effective_from=today, reason=BY, **seed.reached_by(endpoint))
     return [f"feed kalshi-sim: {version.version} reaches {endpoint}"]
 
 

@@ -155,6 +155,11 @@ NATS_URL = env.str("NATS_URL", default="")
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
+# The admin shows times as everything else does.
+USE_I18N = False
+FORMAT_MODULE_PATH = ["ssmd.formats"]
+# History is looked at, never reverted to: a past row is closed, not edited.
+SIMPLE_HISTORY_REVERT_DISABLED = True
 STATIC_URL = "static/"
 STATIC_ROOT = SSMD_HOME / "static"
 WHITENOISE_USE_FINDERS = True  # the admin's files straight from the packages, no collectstatic

@@ -84,9 +84,10 @@ class Feed(models.Model):
         return Reason(f"Feed '{self.name}' has no version in force on {day}", remedy)
 
     @transaction.atomic
-    def revise(self, *, effective_from: date, **changes: Any) -> "FeedVersion":
+    def revise(self, *, effective_from: date, reason: str, **changes: Any) -> "FeedVersion":
         """Close the present version and open its successor; a second change on one day amends that day's."""
         present = self.versions.select_for_update().get(effective_to=None)
+        present._change_reason = reason
         if effective_from < present.effective_from:
             raise Refused(
                 [
@@ -151,6 +152,8 @@ class FeedVersion(models.Model):
         help_text="Sent with each subscribe command, e.g. use_yes_price.",
     )
 
+    _change_reason: str | None = None  # what django-simple-history writes beside the next save
+
     objects = TemporalQuerySet["FeedVersion"].as_manager()
     history = HistoricalRecords()
 
@@ -193,6 +196,7 @@ class FeedVersion(models.Model):
         copied = {field.attname: getattr(self, field.attname) for field in self._meta.concrete_fields}
         named = {"id": None, "version": self._next_version(), "effective_from": day, "effective_to": None}
         successor = FeedVersion(**{**copied, **named, **changes})
+        successor._change_reason = self._change_reason
         successor.full_clean()
         successor.save()
         return successor

@@ -113,7 +113,7 @@ def _pages(loop: asyncio.Runner, rest_endpoint: str) -> Iterator[list[dict[str, 
     rest = KalshiRest(rest_endpoint)
     pages = rest.markets()
     try:
-        while (page := loop.run(anext(pages, None))) is not None:  # type: ignore[arg-type]
+        while (page := loop.run(anext(pages, None))) is not None:
             yield page
     finally:
         loop.run(rest.__aexit__())

@@ -1,0 +1,7 @@
+"""As everything else here writes them: UTC, ISO 8601."""
+
+DATE_FORMAT = "Y-m-d"
+TIME_FORMAT = "H:i:s"
+DATETIME_FORMAT = r"Y-m-d H:i:s\Z"
+SHORT_DATE_FORMAT = DATE_FORMAT
+SHORT_DATETIME_FORMAT = DATETIME_FORMAT
