@@ -1,7 +1,7 @@
 """A raw part in the making: which records belong together, and their lines. Pure."""
 
 import hashlib
-from collections import Counter
+from collections import defaultdict, deque
 
 import msgspec
 
@@ -13,6 +13,7 @@ from streaming.records import Kind, Record
 MAX_RAW_BYTES = 64 * 1024 * 1024
 _HOUR_NS = 3_600_000_000_000
 _PIECE_BYTES = 1 << 18
+_MARK = int(Kind.MARK)
 
 
 class PartBuilder:
@@ -35,12 +36,12 @@ class PartBuilder:
         self._begin()
 
     def _begin(self) -> None:
-        self.rows = 0
         self.first: Record | None = None
         self.last: Record | None = None
         self.has_end = False
         self._raw_bytes = 0
-        self._types: Counter[str] = Counter()
+        self._next_n = self._hour_ends_ns = 0
+        self._types: defaultdict[str, int] = defaultdict(int)
         self._tickers: set[str | None] = set()
         self._connections: set[int] = set()
         self._marks: list[MarkAt] = []
@@ -52,33 +53,43 @@ class PartBuilder:
 
     @property
     def is_full(self) -> bool:
-        """Whether the part must be closed now: by size, or because the session has ended."""
+        """Whether the part must be finished now: by size, or because the session has ended."""
         return self._raw_bytes >= self._max_bytes or self.has_end
 
-    def accepts(self, record: Record) -> bool:
-        """Whether the record may be added: a part lies within one UTC hour."""
-        return self.first is None or (
-            self.first.received_ns // _HOUR_NS == record.received_ns // _HOUR_NS and not self.is_full
-        )
+    @property
+    def rows(self) -> int:
+        """How many records it holds."""
+        return 0 if self.first is None else self._next_n - self.first.n
 
-    def add(self, record: Record) -> None:
-        """Append the next record, which must be acceptable."""
-        if self.last is not None and record.n != self.last.n + 1:
-            raise ValueError(f"Record {record.n} of {self._session} follows {self.last.n}")
-        line = self._lines.encode(record)
-        if self.first is None:
-            self.first = record
+    def take(self, waiting: deque[Record]) -> bool:
+        """Take records from the left, as many as belong here; True when the part must be finished before more."""
+        if self.first is None and waiting:
+            self._start_with(waiting[0])
+        while waiting and not self.is_full:
+            if waiting[0].received_ns >= self._hour_ends_ns:
+                return True
+            self._add(waiting.popleft())
+        return self.is_full
+
+    def _start_with(self, record: Record) -> None:
+        self.first = record
+        self._next_n = record.n
+        self._hour_ends_ns = (record.received_ns // _HOUR_NS + 1) * _HOUR_NS
+
+    def _add(self, record: Record) -> None:
+        if record.n != self._next_n:
+            raise ValueError(f"Record {record.n} of {self._session} came where {self._next_n} was due")
+        data, raw_type, ticker = self._lines.encode(record)
         self.last = record
-        self.rows += 1
-        self._types[line.raw_type] += 1
-        self._tickers.add(line.ticker)
+        self._next_n += 1
+        self._types[raw_type] += 1
+        self._tickers.add(ticker)
         self._connections.add(record.connection)
-        self._pending.append(line.data)
-        self._pending_bytes += len(line.data)
-        self._raw_bytes += len(line.data)
-        if record.kind == Kind.MARK:
+        self._pending.append(data)
+        self._pending_bytes += len(data)
+        if record.kind == _MARK:
             self._note_mark(record)
-        if self._pending_bytes >= _PIECE_BYTES:
+        if self._pending_bytes >= _PIECE_BYTES or self._raw_bytes + self._pending_bytes >= self._max_bytes:
             self._compress_pending()
 
     def _note_mark(self, record: Record) -> None:
@@ -94,6 +105,7 @@ class PartBuilder:
 
     def _compress_pending(self) -> None:
         piece = b"".join(self._pending)
+        self._raw_bytes += len(piece)
         self._pending, self._pending_bytes = [], 0
         self._hash.update(piece)
         self._pieces.append(self._compressor.compress(piece))

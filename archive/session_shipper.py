@@ -100,14 +100,10 @@ class SessionShipper:
         return had_any
 
     def _take_waiting(self) -> None:
-        builder, waiting = self._builder, self._waiting
-        while waiting:
-            if not builder.accepts(waiting[0]):
-                self._commit()
-            if not builder.rows:
+        while self._waiting:
+            if not self._builder.rows:
                 self._part_begun = time.monotonic()
-            builder.add(waiting.popleft())
-            if builder.is_full:
+            if self._builder.take(self._waiting):
                 self._commit()
 
     def finish(self) -> None:
