@@ -73,10 +73,6 @@ class Audience:
         if not listeners:
             self._of_market.pop(key, None)
 
-    def has(self, channel: str, tickers: Iterable[str]) -> bool:
-        """Whether anybody hears one of these markets."""
-        return any((channel, ticker) in self._of_market for ticker in tickers)
-
     def publish(self, frame: Broadcast, now_ms: int) -> None:
         """Hand a frame to everybody who asked for it."""
         for subscription in self._listeners(frame):

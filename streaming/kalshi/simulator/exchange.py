@@ -17,6 +17,13 @@ class Exchange:
         self.venue = venue
         self.replay = replay
         self._audience = Audience()
+        # Who, in this connection, has asked for a recorded book; a fast replay waits while there is nobody.
+        self._readers: set[Conversation] = set()
+
+    @property
+    def has_readers(self) -> bool:
+        """Whether somebody is here for the recording."""
+        return bool(self._readers)
 
     def connect(self) -> Conversation:
         """A client came in."""
@@ -26,8 +33,16 @@ class Exchange:
         """A client's command; the first that asks for a recorded book starts the replay."""
         conversation.receive(message, now_ms=now_us // 1000)
         replay = self.replay
-        if replay and not replay.has_started and self._audience.has("orderbook_delta", replay.tickers):
+        if replay is None or conversation in self._readers or not conversation.follows_books(replay.tickers):
+            return
+        self._readers.add(conversation)
+        if not replay.has_started:
             replay.start(now_us)
+
+    def disconnect(self, conversation: Conversation) -> None:
+        """A client is gone."""
+        self._readers.discard(conversation)
+        conversation.end()
 
     def publish(self, frames: Iterable[Broadcast], *, now_us: int) -> None:
         """Put frames into the outboxes of those who asked for them."""

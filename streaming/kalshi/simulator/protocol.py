@@ -57,6 +57,11 @@ class Conversation:
         except CommandError as error:
             self._refuse(error, command_id, now_ms)
 
+    def follows_books(self, tickers: frozenset[str]) -> bool:
+        """Whether it hears the order book of one of these markets."""
+        books = (each.tickers for each in self._subscriptions.values() if each.channel == _BOOKS)
+        return any(not tickers.isdisjoint(followed) for followed in books)
+
     def end(self) -> None:
         """The connection is gone: hear nothing more."""
         for subscription in self._subscriptions.values():

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from registry.refusal import Reason, Refused
-from streaming.kalshi.simulator.frames import CHANNEL_OF
+from streaming.kalshi.simulator.frames import CHANNEL_OF, Broadcast
 
 SUFFIXES = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 IDLE_MS = 5_000
@@ -37,15 +37,10 @@ class _About(msgspec.Struct):
 
 
 @dataclass(slots=True)
-class Recorded:
+class Recorded(Broadcast):
     """One recorded frame of a market-data channel."""
 
-    recv_ms: int
-    type: bytes
-    channel: str
-    ticker: str
-    msg: bytes
-    extra: bytes
+    recv_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -135,25 +130,39 @@ def _nothing_at(path: Path) -> Reason:
 
 def _frames(file: Path) -> Iterator[Recorded]:
     number, last_ms = 0, 0
+    # In a file without receive times, frames before the first time count as received then.
+    timeless: list[Recorded] = []
     try:
         with _opened(file) as lines:
             for number, line in enumerate(lines, 1):  # noqa: B007 - named in the refusal
-                if line.isspace():
+                frame = None if line.isspace() else _frame(line, last_ms)
+                if frame is None:
                     continue
-                frame = _frame(line, last_ms)
-                if frame is not None:
-                    last_ms = frame.recv_ms
-                    yield frame
+                last_ms = frame.recv_ms
+                if not last_ms:
+                    timeless.append(frame)
+                    continue
+                if timeless:
+                    yield from _dated(timeless, last_ms)
+                    timeless.clear()
+                yield frame
+        yield from timeless
     except _READ_ERRORS as error:
         where = f"'{file}', line {number + 1 if isinstance(error, OSError | EOFError) else number}"
         raise Refused([Reason(f"The recording {where} cannot be read: {error}.", _EXPECTED)]) from error
+
+
+def _dated(frames: list[Recorded], at_ms: int) -> Iterator[Recorded]:
+    for frame in frames:
+        frame.recv_ms = at_ms
+        yield frame
 
 
 def _opened(file: Path) -> BinaryIO:
     if file.suffix != ".gz":
         return file.open("rb")
     # gzip's own buffer is small: most of the time went into refilling it.
-    return io.BufferedReader(gzip.open(file), 1 << 20)  # type: ignore[return-value,arg-type]
+    return io.BufferedReader(gzip.open(file), 1 << 20)
 
 
 def _frame(line: bytes, last_ms: int) -> Recorded | None:
@@ -172,9 +181,8 @@ def _frame(line: bytes, last_ms: int) -> Recorded | None:
         if len(keys) > 4
         else []
     )
-    return Recorded(
-        int(last_ms if recv_ms is None else recv_ms), kind, channel, about.market_ticker, msg, extra
-    )
+    received = int(last_ms if recv_ms is None else recv_ms)
+    return Recorded(kind, channel, about.market_ticker, msg, extra, received)
 
 
 _decode_line = msgspec.json.Decoder(_Line).decode

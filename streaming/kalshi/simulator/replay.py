@@ -53,10 +53,10 @@ class Replay:
         self._bodies = {
             body["ticker"]: body for known in contents.events.values() for body in known["markets"]
         }
-        self.tickers = tuple(contents.last_frame)
+        self.tickers = frozenset(contents.last_frame)
         self.frames_told = 0
         self.has_started = False
-        for ticker in self.tickers:
+        for ticker in contents.last_frame:
             self._list(ticker)
 
     def refresh(self, now_us: int) -> None:
@@ -76,15 +76,15 @@ class Replay:
         for recorded in read(self._contents.files):
             yield self._clock.elapsed_us(recorded.recv_ms), self._told(recorded)
 
-    def _told(self, recorded: Recorded) -> Broadcast:
+    def _told(self, frame: Recorded) -> Broadcast:
         self.frames_told += 1
-        msg = self._clock.retimed(recorded.msg, recorded.type)
-        market = self._venue.markets.get(recorded.ticker)
+        frame.msg = self._clock.retimed(frame.msg, frame.type)
+        market = self._venue.markets.get(frame.ticker)
         if market is not None:
-            self._apply(market, recorded.type, msg)
+            self._apply(market, frame.type, frame.msg)
             if self._contents.last_frame[market.ticker] == self.frames_told:
                 self._finish(market)
-        return Broadcast(recorded.type, recorded.channel, recorded.ticker, msg, recorded.extra)
+        return frame
 
     def _apply(self, market: Market, kind: bytes, msg: bytes) -> None:
         if kind == b"orderbook_delta":

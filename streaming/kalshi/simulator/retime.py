@@ -14,6 +14,7 @@ _KEYS = (
 )
 _TIMES = re.compile(_KEYS + rb':("\d{4}-\d\d-\d\dT[0-9:.]+Z"|\d{9,19})(?=[,}])')
 _TS_MS = re.compile(rb'"ts_ms":(\d{12,14})[,}]')
+_DELTA_TAIL = re.compile(rb',"ts":"(\d{4}-\d\d-\d\dT[0-9:.]+Z)","ts_ms":(\d{12,14})\}')
 _TIMES_LAST = (b"orderbook_delta", b"trade")
 _ZERO = b'"0001-01-01T'
 _LEAST_MS = 100_000_000_000  # smaller numbers count seconds
@@ -27,6 +28,7 @@ class Clock:
         self._speed = speed or 1.0
         self._keep = keep
         self._start_us = self._first_us
+        self._last_tail = self._last_shown = b""
         self._from_us = [start * 1000 for start, _ in cuts]
         self._cut_us = [length * 1000 for _, length in cuts]
         self._cut_before = [sum(self._cut_us[:index]) for index in range(len(cuts))]
@@ -34,6 +36,7 @@ class Clock:
     def start(self, now_us: int) -> None:
         """The recording's first frame happens now; whole milliseconds, so that ms and µs agree."""
         self._start_us = now_us // 1000 * 1000
+        self._last_tail = b""
 
     def elapsed_us(self, recv_ms: int) -> int:
         """How long after the first frame a frame is due."""
@@ -50,9 +53,24 @@ class Clock:
         """A message with every time moved and every other byte kept."""
         if self._keep:
             return msg
-        # Nearly all frames are deltas and trades, whose times stand together at the end.
-        start = msg.rfind(b',"ts":') if kind in _TIMES_LAST else 0
-        return msg[:start] + self._retimed(msg[start:]) if start > 0 else self._retimed(msg)
+        # Nearly all frames are deltas and trades, whose times stand together at the end, often the same ones again.
+        start = msg.rfind(b',"ts":') if kind in _TIMES_LAST else -1
+        if start < 0:
+            return self._retimed(msg)
+        tail = msg[start:]
+        if tail != self._last_tail:
+            self._last_tail, self._last_shown = tail, self._retimed_tail(tail)
+        return msg[:start] + self._last_shown
+
+    def _retimed_tail(self, tail: bytes) -> bytes:
+        found = _DELTA_TAIL.fullmatch(tail)
+        if found is None:
+            return self._retimed(tail)
+        at_us, at_ms = (
+            self.shown_us(parsed_us(found[1].decode())),
+            self.shown_us(int(found[2]) * 1000) // 1000,
+        )
+        return b',"ts":"%b","ts_ms":%d}' % (rfc3339(at_us).encode(), at_ms)
 
     def _retimed(self, text: bytes) -> bytes:
         found = _TS_MS.search(text)

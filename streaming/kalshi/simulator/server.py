@@ -34,7 +34,7 @@ WEBSOCKET_PATH = "/trade-api/ws/v2"
 DEFAULT_MARKETS = 6
 TICK_S = 0.02
 # Frames of a replay between two turns of the event loop.
-BATCH = 128
+BATCH = 256
 # A replay runs this much ahead rather than sleep for less.
 SHORTEST_SLEEP_S = 0.001
 CLOSE_WITHIN_S = 5.0
@@ -80,8 +80,10 @@ class Service:
         self._ledger = Ledger(options.ledger) if options.ledger else None
         self._numbers = itertools.count(self._ledger.last_connection + 1 if self._ledger else 1)
         self._clients: dict[int, Client] = {}
-        self._replay_wanted = asyncio.Event()
+        self._reading = asyncio.Event()
         self._close_code = 1001
+        # Where it listens, once it does.
+        self.port = 0
 
     def _build(self) -> Exchange:
         options, venue, replay = self._options, Venue(), None
@@ -98,7 +100,8 @@ class Service:
     async def serve(self, stop: asyncio.Event, *, stderr: TextIO) -> None:
         """Listen, live, and say goodbye."""
         server = await self._listen()
-        stderr.write(self._greeting(server))
+        self.port = server.sockets[0].getsockname()[1]
+        stderr.write(self._greeting())
         stderr.flush()
         try:
             async with asyncio.TaskGroup() as group:
@@ -129,8 +132,8 @@ class Service:
         except OSError as error:
             raise _port_refusal(options, error) from error
 
-    def _greeting(self, server: Server) -> str:
-        address = "{}:{}".format(*server.sockets[0].getsockname()[:2])
+    def _greeting(self) -> str:
+        address = f"{self._options.host}:{self.port}"
         replay = self.exchange.replay
         lives = "replaying recordings" if replay else "random orders"
         markets = len(self.exchange.venue.markets)
@@ -149,13 +152,15 @@ class Service:
             async for message in connection:
                 self.exchange.receive(client.conversation, message, now_us=_now_us())
                 client.flush()
-                if self.exchange.replay and self.exchange.replay.has_started:
-                    self._replay_wanted.set()
+                if self.exchange.has_readers:
+                    self._reading.set()
         except ConnectionClosed:
             pass  # a client may leave as it likes
         finally:
             del self._clients[client.number]
-            client.conversation.end()
+            self.exchange.disconnect(client.conversation)
+            if not self.exchange.has_readers:
+                self._reading.clear()
 
     def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         """REST is answered here; None lets a WebSocket in."""
@@ -196,7 +201,7 @@ class Service:
         replay = self.exchange.replay
         if replay is None:
             return
-        await self._replay_wanted.wait()
+        await self._reading.wait()
         started, is_paced = time.monotonic(), self._options.speed > 0
         for told, (due_us, frame) in enumerate(replay.frames(), 1):
             if is_paced:
@@ -204,7 +209,7 @@ class Service:
             self.exchange.publish((frame,), now_us=_now_us())
             if told % BATCH == 0:
                 await self._hand_over()
-        await self._hand_over()
+        self._flush()
         if self._options.once:
             await self._until_sent()
             self._close_code = 1000
@@ -217,10 +222,11 @@ class Service:
             await asyncio.sleep(wait)
 
     async def _hand_over(self) -> None:
-        """Give everything to the sockets; at speed 0 the slowest reader sets the pace."""
+        """Give everything to the sockets; at speed 0 the slowest reader sets the pace, and none means waiting."""
         self._flush()
         await asyncio.sleep(0)
         if self._options.speed == 0:
+            await self._reading.wait()
             for client in list(self._clients.values()):
                 await client.socket.has_room()
 
