@@ -1,11 +1,13 @@
 """Who may read: people who are signed in to the admin; and on one's own machine, anybody on that machine."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
+
+if TYPE_CHECKING:  # the views read their permission classes while they are imported
+    from rest_framework.views import APIView
 
 _LOOPBACK_CLIENTS = ("127.0.0.1", "::1")
 _LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]", "::1", "testserver")
@@ -34,7 +36,7 @@ class LoopbackOrSignedIn(BasePermission):
         "and only where DJANGO_ALLOWED_HOSTS names no other host."
     )
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         """REST's side of the rule; nothing can be changed here yet."""
         names = {name.lower() for name in request.headers}
         client = str(request.META.get("REMOTE_ADDR", ""))

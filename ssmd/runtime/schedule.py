@@ -5,6 +5,7 @@ import json
 from django.db import transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
+TASK = "ssmd.tasks.record_new_parts"
 RECORD_EVERY_SECONDS = 5
 # Everything below this prefix is ours: what no environment asks for is removed.
 PREFIX = "ssmd: "
@@ -19,7 +20,7 @@ def declare(environment: str) -> None:
         every=RECORD_EVERY_SECONDS, period=IntervalSchedule.SECONDS
     )
     wanted = {
-        "task": "ssmd.tasks.record_new_parts",
+        "task": TASK,
         "interval": every,
         "kwargs": json.dumps({"environment": environment}),
         # A run that waited as long as the next one is due says nothing new.
