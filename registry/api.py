@@ -1,0 +1,231 @@
+"""/v1/meta: what is registered, what was recorded, what was lost. Reads only."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from registry.documents import (
+    environment_version_document,
+    feed_document,
+    feed_version_document,
+    gap_document,
+    inventory_document,
+    schema_document,
+)
+from registry.listing import ListView, StrictView, day_of
+from registry.models import (
+    DataGap,
+    DataInventory,
+    Environment,
+    EnvironmentVersion,
+    Feed,
+    SchemaVersion,
+)
+from registry.problems import not_found, unknown_value
+from registry.temporal import utc_day
+
+
+def feed_names() -> list[str]:
+    """The names of all feeds."""
+    return list(Feed.objects.values_list("name", flat=True))
+
+
+def feed_or_404(name: str) -> Feed:
+    """The feed of that name, or the problem that says which there are."""
+    feed = Feed.objects.filter(name=name).first()
+    if feed is None:
+        raise not_found("feed", name, feed_names())
+    return feed
+
+
+class Feeds(ListView):
+    """/v1/meta/feeds"""
+
+    ordering = ("name", "id")
+    parameters = ("status", "venue")
+
+    def rows(self) -> QuerySet[Feed]:
+        """All feeds, or those of one status or venue."""
+        feeds = Feed.objects.prefetch_related("versions")
+        if status := self.given_choice("status", Feed.Status.values):
+            feeds = feeds.filter(status=status)
+        if (venue := self.given("venue")) is not None:
+            feeds = feeds.filter(venue=venue)
+        return feeds
+
+    def row(self, row: Feed) -> dict[str, Any]:
+        """With the version in force then."""
+        return feed_document(row, self.moment)
+
+
+class FeedDetail(StrictView):
+    """/v1/meta/feeds/{name}"""
+
+    parameters = ("as_of",)
+
+    def get(self, request: Request, name: str) -> Response:
+        """The feed, the version in force then, and all its versions."""
+        feed = feed_or_404(name)
+        versions = [feed_version_document(version) for version in feed.versions.order_by("effective_from")]
+        return self.document({**feed_document(feed, self.moment), "versions": versions})
+
+
+class Inventory(ListView):
+    """/v1/meta/inventory"""
+
+    ordering = ("-date", "feed_id", "data_type", "id")
+    parameters = ("feed", "from", "to", "status", "data_type")
+
+    def rows(self) -> QuerySet[DataInventory]:
+        """What was recorded, newest day first; `as_of` leaves out later days."""
+        rows = DataInventory.objects.select_related("feed").filter(date__lte=utc_day(self.moment))
+        if (feed := self.given("feed")) is not None:
+            rows = rows.filter(feed=_known_feed(feed))
+        if (first := self.given_day("from")) is not None:
+            rows = rows.filter(date__gte=first)
+        if (last := self.given_day("to")) is not None:
+            rows = rows.filter(date__lte=last)
+        if status := self.given_choice("status", DataInventory.Status.values):
+            rows = rows.filter(status=status)
+        if data_type := self.given_choice("data_type", DataInventory.DataType.values):
+            rows = rows.filter(data_type=data_type)
+        return rows
+
+    def row(self, row: DataInventory) -> dict[str, Any]:
+        """One feed's data of one day."""
+        return inventory_document(row)
+
+
+def _known_feed(name: str) -> Feed:
+    feed = Feed.objects.filter(name=name).first()
+    if feed is None:
+        raise unknown_value("feed", name, feed_names())
+    return feed
+
+
+class InventoryDay(StrictView):
+    """/v1/meta/inventory/{feed}/{date}"""
+
+    parameters = ("as_of",)
+
+    def get(self, request: Request, feed: str, day: str) -> Response:
+        """All that is known of one feed's day."""
+        of_feed, on = feed_or_404(feed), day_of("date", day)
+        rows = (
+            of_feed.inventory.select_related("feed").filter(date=on).order_by("data_type", "schema_version")
+        )
+        if not rows:
+            days = of_feed.inventory.order_by("-date").values_list("date", flat=True).distinct()
+            raise not_found(f"inventory of {feed} on", day, [str(one) for one in days[:10]])
+        gaps = _gaps_by(of_feed, self.moment).filter(date=on).order_by("gap_start", "id")
+        return self.document(
+            {
+                "feed": feed,
+                "date": on,
+                "inventory": [inventory_document(row) for row in rows],
+                "gaps": [gap_document(gap, self.moment) for gap in gaps],
+            }
+        )
+
+
+class Gaps(ListView):
+    """/v1/meta/gaps/{feed}"""
+
+    ordering = ("-gap_start", "-id")
+    parameters = ("from", "to", "type", "resolved", "open")
+
+    def rows(self) -> QuerySet[DataGap]:
+        """What was lost, newest first; `as_of` leaves out what began later."""
+        gaps = _gaps_by(feed_or_404(self.kwargs["feed"]), self.moment)
+        if (first := self.given_day("from")) is not None:
+            gaps = gaps.filter(date__gte=first)
+        if (last := self.given_day("to")) is not None:
+            gaps = gaps.filter(date__lte=last)
+        if (kind := self.given("type")) is not None:
+            gaps = gaps.filter(gap_type=kind)
+        if resolved := self.given_choice("resolved", ["true", "false"]):
+            gaps = gaps.filter(resolved=resolved == "true")
+        if is_open := self.given_choice("open", ["true", "false"]):
+            goes_on = Q(gap_end=None) | Q(gap_end__gt=self.moment)
+            gaps = gaps.filter(goes_on if is_open == "true" else ~goes_on)
+        return gaps
+
+    def row(self, row: DataGap) -> dict[str, Any]:
+        """One loss."""
+        return gap_document(row, self.moment)
+
+
+def _gaps_by(feed: Feed, moment: datetime) -> QuerySet[DataGap]:
+    return DataGap.objects.filter(feed=feed, gap_start__lte=moment).select_related("feed")
+
+
+class Schemas(ListView):
+    """/v1/meta/schemas"""
+
+    ordering = ("name", "version", "id")
+    parameters = ("name", "status")
+
+    def rows(self) -> QuerySet[SchemaVersion]:
+        """The versions registered by then."""
+        schemas = SchemaVersion.objects.filter(effective_from__lte=utc_day(self.moment))
+        if (name := self.given("name")) is not None:
+            names = set(SchemaVersion.objects.values_list("name", flat=True))
+            if name not in names:
+                raise unknown_value("name", name, names)
+            schemas = schemas.filter(name=name)
+        if status := self.given_choice("status", SchemaVersion.Status.values):
+            schemas = schemas.filter(status=status)
+        return schemas
+
+    def row(self, row: SchemaVersion) -> dict[str, Any]:
+        """Without the text, which is in the version's own document."""
+        return schema_document(row)
+
+
+class SchemaDetail(StrictView):
+    """/v1/meta/schemas/{name}/{version}"""
+
+    parameters = ("as_of",)
+
+    def get(self, request: Request, name: str, version: str) -> Response:
+        """One version with its text."""
+        schema = SchemaVersion.objects.filter(name=name, version=version).first()
+        if schema is None:
+            known = [f"{one.name}/{one.version}" for one in SchemaVersion.objects.all()]
+            raise not_found("schema", f"{name}/{version}", known)
+        return self.document({**schema_document(schema), "schema_definition": schema.schema_definition})
+
+
+class Environments(ListView):
+    """/v1/meta/environments"""
+
+    ordering = ("name", "id")
+    parameters = ("status",)
+
+    def rows(self) -> QuerySet[Environment]:
+        """All environments, or those of one status."""
+        environments = Environment.objects.prefetch_related("versions__feed")
+        if status := self.given_choice("status", Environment.Status.values):
+            environments = environments.filter(status=status)
+        return environments
+
+    def row(self, row: Environment) -> dict[str, Any]:
+        """With the version that was applied then; the configuration itself is for operators."""
+        versions = list(row.versions.all())
+        applied = [version for version in versions if _was_applied(version, self.moment)]
+        return {
+            "name": row.name,
+            "description": row.description,
+            "status": row.status,
+            "feed": versions[-1].feed.name if versions else None,
+            "versions": len(versions),
+            "applied": environment_version_document(applied[0]) if applied else None,
+        }
+
+
+def _was_applied(version: EnvironmentVersion, moment: datetime) -> bool:
+    begun = version.valid_from is not None and version.valid_from <= moment
+    return begun and (version.valid_to is None or version.valid_to > moment)
