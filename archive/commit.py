@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date
 from typing import NamedTuple
 
 import msgspec
@@ -101,11 +101,6 @@ class Committer:
         metrics.SHIPPER_STORE_ERRORS.labels(self._feed).inc()
         error = attempt.outcome.exception() if attempt.outcome else None
         log.warning("the store failed; trying again", error=str(error), attempt=attempt.attempt_number)
-
-
-def days_between(first: date, last: date) -> list[date]:
-    """Both included."""
-    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 
 def _digest_of_lines(data: bytes, raw_bytes: int) -> str:

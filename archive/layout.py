@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from streaming.subjects import escape, unescape
 
@@ -98,3 +98,8 @@ def day_of_key(key: str) -> date | None:
 def day_of(received_ns: int) -> date:
     """The UTC day of a receive time in Unix ns."""
     return datetime.fromtimestamp(received_ns // 1_000_000_000, UTC).date()
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """The days from `first` to `last`, both included."""
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import structlog
 
-from archive.commit import Committer, days_between
-from archive.layout import day_of
+from archive.commit import Committer
+from archive.layout import day_of, days_between
 from archive.manifest import Part
 from archive.part import PartBuilder
 from streaming.capture_log import (

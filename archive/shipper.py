@@ -14,9 +14,10 @@ import structlog
 
 from archive.commit import Committer
 from archive.file_lock import FileLock, Locked
+from archive.files import Damaged
 from archive.part import MAX_RAW_BYTES, PartBuilder
 from archive.session_shipper import KEEP_NS, SessionShipper, remove_session_folder
-from archive.store import Store, StoreError
+from archive.store import OtherContent, Store, StoreError
 from registry.refusal import ExitCode, Reason, Refused
 from streaming import lifetime, metrics
 from streaming.capture_log import CaptureLogError, is_writer_alive, names_of, segments
@@ -26,6 +27,9 @@ log = structlog.get_logger()
 LOCK = "shipper.lock"
 IDLE_SECONDS = 0.1
 HOUSEKEEPING_SECONDS = 1.0
+
+# One session's trouble: its log or what the archive holds of it contradicts itself.
+_UNSHIPPABLE = (CaptureLogError, Damaged, OtherContent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,13 +137,13 @@ class Shipper:
             if names_of(folder) is None:
                 return  # its first segment is being made
             lock = FileLock(folder / LOCK)
-        except (Locked, CaptureLogError) as error:
+        except (Locked, *_UNSHIPPABLE) as error:
             self._block(folder, error)
             return
         try:
             self._sessions[folder] = (self._session(folder), lock)
             log.info("session taken up", session=folder.name, shipped=self._sessions[folder][0].shipped)
-        except CaptureLogError as error:
+        except _UNSHIPPABLE as error:
             lock.release()
             self._block(folder, error)
 
@@ -168,7 +172,7 @@ class Shipper:
     def _guarded(self, folder: Path, action: Callable[[SessionShipper], bool | None]) -> bool:
         try:
             return bool(action(self._sessions[folder][0]))
-        except CaptureLogError as error:
+        except _UNSHIPPABLE as error:
             self._drop(folder)
             self._block(folder, error)
             return False

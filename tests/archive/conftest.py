@@ -1,10 +1,14 @@
+import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from archive.layout import parse_manifest_key
 from archive.raw import read_manifest, read_part
+from archive.shipper import Shipper, ShipperConfig
 from archive.store import DirectoryStore
 from streaming import marks
 from streaming.capture_log import CaptureLog
@@ -94,3 +98,31 @@ def archived(store: DirectoryStore, session: str = "kalshi-sim-1") -> list[Recor
     """What the archive holds of a session, on all days, in the order of its manifests."""
     keys = [key for key in map(parse_manifest_key, store.list(f"{FEED}/")) if key and key.session == session]
     return [raw.record for key in sorted(keys) for raw in read_part(store, read_manifest(store, key))]
+
+
+def make_config(capture: Path, store: DirectoryStore, **options: Any) -> ShipperConfig:
+    return ShipperConfig(
+        environment=ENVIRONMENT, feed=FEED, capture=capture, store=store, version="0.1.0", **options
+    )
+
+
+@pytest.fixture
+def ship(capture: Path, store: DirectoryStore) -> Callable[..., None]:
+    """Runs a shipper until everything readable is committed, as at SIGTERM."""
+
+    def run(**options: Any) -> None:
+        halt = threading.Event()
+        shipper = Shipper(make_config(capture, store, **options), halt)
+        shipper.step()
+        halt.set()
+        shipper.work()
+        for _, lock in shipper._sessions.values():
+            lock.release()
+
+    return run
+
+
+def die(log: CaptureLog) -> None:
+    """What kill -9 leaves: no end mark, and a free lock."""
+    os.close(log._lock)
+    os.close(log._file)
