@@ -83,7 +83,7 @@ class Inventory(ListView):
         """What was recorded, newest day first; `as_of` leaves out later days."""
         rows = DataInventory.objects.select_related("feed").filter(date__lte=utc_day(self.moment))
         if (feed := self.given("feed")) is not None:
-            rows = rows.filter(feed=_known_feed(feed))
+            rows = rows.filter(feed=feed_or_404(feed))
         if (first := self.given_day("from")) is not None:
             rows = rows.filter(date__gte=first)
         if (last := self.given_day("to")) is not None:
@@ -97,13 +97,6 @@ class Inventory(ListView):
     def row(self, row: DataInventory) -> dict[str, Any]:
         """One feed's data of one day."""
         return inventory_document(row)
-
-
-def _known_feed(name: str) -> Feed:
-    feed = Feed.objects.filter(name=name).first()
-    if feed is None:
-        raise unknown_value("feed", name, feed_names())
-    return feed
 
 
 class InventoryDay(StrictView):

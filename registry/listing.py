@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from registry.problems import Problem, problem_handler, suggestion, unknown_value
+from registry.problems import Problem, suggestion, unknown_value
 
 MOST_ROWS = 500
 
@@ -21,10 +21,6 @@ class StrictView(APIView):
     """Refuses parameters it does not know: a misspelt filter must not look like an empty answer."""
 
     parameters: ClassVar[tuple[str, ...]] = ()
-
-    def get_exception_handler(self) -> Any:
-        """Refusals are problem documents."""
-        return problem_handler
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Who asks comes first, then what is asked."""

@@ -8,10 +8,10 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry.api import feed_names
+from registry.api import feed_names, feed_or_404
 from registry.listing import ListView, StrictView, rfc3339
 from registry.models import Environment, Feed
-from registry.problems import Problem, not_found, unknown_value
+from registry.problems import Problem, not_found
 from registry.refusal import Refused
 from secmaster.lookup import nearest_ticker
 from secmaster.models import Market
@@ -70,10 +70,7 @@ def asked_feed(view: StrictView) -> Feed:
     """`?feed=`, or the feed of the one applied environment."""
     name = view.given("feed")
     if name is not None:
-        feed = Feed.objects.filter(name=name).first()
-        if feed is None:
-            raise unknown_value("feed", name, feed_names())
-        return feed
+        return feed_or_404(name)
     try:
         return Environment.objects.all().applied().version_in_force(timezone.now()).feed
     except Refused as refused:

@@ -161,8 +161,7 @@ FORMAT_MODULE_PATH = ["ssmd.formats"]
 # History is looked at, never reverted to: a past row is closed, not edited.
 SIMPLE_HISTORY_REVERT_DISABLED = True
 STATIC_URL = "static/"
-STATIC_ROOT = SSMD_HOME / "static"
-WHITENOISE_USE_FINDERS = True  # the admin's files straight from the packages, no collectstatic
+WHITENOISE_USE_FINDERS = True  # files straight from the packages: no collectstatic, no STATIC_ROOT
 WHITENOISE_AUTOREFRESH = DEBUG
 
 LOGIN_URL = "admin:login"
@@ -173,6 +172,7 @@ X_FRAME_OPTIONS = "DENY"
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "EXCEPTION_HANDLER": "registry.problems.problem_handler",
     "DEFAULT_PERMISSION_CLASSES": ["registry.permissions.LoopbackOrSignedIn"],
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }

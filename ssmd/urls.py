@@ -26,4 +26,5 @@ urlpatterns = [
     path("v1/meta/environments", meta.Environments.as_view(), name="environments"),
     path("v1/markets", markets.Markets.as_view(), name="markets"),
     path("v1/markets/<str:ticker>", markets.MarketDetail.as_view()),
+    path("v1/<path:rest>", views.no_such_path),
 ]

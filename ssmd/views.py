@@ -16,6 +16,7 @@ from rest_framework.response import Response
 
 from registry.models import DataGap, DataInventory
 from registry.permissions import LoopbackOrSignedIn, may_read
+from registry.problems import not_found
 from secmaster.models import Market
 from ssmd import __version__
 from ssmd.gateway import current_hub
@@ -28,6 +29,7 @@ LINKS = {
     "first_page": "/",
     "admin": "/admin/",
     "stream": "/v1/stream?symbols=*",
+    "health": "/v1/health",
     "feeds": "/v1/meta/feeds",
     "inventory": "/v1/meta/inventory",
     "schemas": "/v1/meta/schemas",
@@ -97,6 +99,13 @@ def health_view(request: Request) -> Response:
 def live_view(request: Request) -> Response:
     """The process answers; it says nothing else, and may be asked by anyone."""
     return Response({"status": "ok"})
+
+
+@api_view(["GET"])
+@permission_classes([LoopbackOrSignedIn])
+def no_such_path(request: Request, rest: str) -> Response:
+    """A path of the API that does not exist."""
+    raise not_found("path", f"/v1/{rest}", [link for link in LINKS.values() if link.startswith("/v1/")])
 
 
 @api_view(["GET"])
