@@ -143,8 +143,10 @@ class SchemaVersionAdmin(Recorded):
     list_display_links = ("name", "version")
     list_filter = (AsOfFilter, "status", "format", "name")
     search_fields = ("name", "version", "schema_hash")
-    fields = ("name", "version", "format", "status", "effective_from", "deprecated_at", "compatible_with")
-    fields += ("breaking_changes", "schema_hash", "definition", "created_at")
+    fields = (
+        *("name", "version", "format", "status", "effective_from", "deprecated_at", "compatible_with"),
+        *("breaking_changes", "schema_hash", "definition", "created_at"),
+    )
     # What was registered is fixed; only its life goes on.
     readonly_fields = (
         "name",
@@ -204,8 +206,10 @@ class EnvironmentVersionAdmin(LookingOnly, Recorded):
     """A configuration is what its hash says: it is replaced by the next version, never edited."""
 
     list_display = ("environment", "version", "feed", "valid_from", "valid_to", "deployed_by", "short_hash")
-    fields = ("environment", "version", "feed", "valid_from", "valid_to", "deployed_at", "deployed_by")
-    fields += ("git_commit", "config_hash", "configuration")
+    fields = (
+        *("environment", "version", "feed", "valid_from", "valid_to", "deployed_at", "deployed_by"),
+        *("git_commit", "config_hash", "configuration"),
+    )
     readonly_fields = ("configuration",)
     list_display_links = ("environment", "version")
     list_filter = (AsOfFilter, "environment", "feed")

@@ -22,6 +22,7 @@ from registry.models.schema import sha256
 from registry.preflight import registry_ready
 from registry.refusal import ExitCode, Reason, Refused
 from registry.secrets import folder, secret_usable
+from registry.temporal import RowT
 
 BY = "ssmd bootstrap"
 
@@ -74,8 +75,8 @@ def _feed(name: str, columns: dict[str, Any], versions: list[dict[str, Any]]) ->
     return [f"feed {name}: {', '.join(version['version'] for version in versions)}"]
 
 
-def _added(row: Any) -> Any:
-    row._change_reason = BY
+def _added(row: RowT) -> RowT:
+    row._change_reason = BY  # type: ignore[attr-defined]
     row.full_clean()
     row.save()
     return row
@@ -150,7 +151,11 @@ def _environment(text: str, description: str) -> tuple[EnvironmentVersion, list[
     environment = Environment.objects.filter(name=name).first()
     if environment is None:
         environment = _added(Environment(name=name, description=description))
-    known = environment.versions.filter(config_hash=config_hash(text)).order_by("-version").first()
+    known = (
+        EnvironmentVersion.objects.filter(environment=environment, config_hash=config_hash(text))
+        .order_by("-version")
+        .first()
+    )
     if known is not None:
         return known, []
     version = environment.add_version(text)

@@ -101,7 +101,7 @@ class NoOverlap(ExclusionConstraint):
         return None
 
     def _triggers(self, model: type[models.Model], editor: BaseDatabaseSchemaEditor) -> list[Statement]:
-        column = {name: editor.quote_name(model._meta.get_field(name).column) for name in self._fields()}
+        column = {name: editor.quote_name(_column(model, name)) for name in self._fields()}
         template = (
             "CREATE TRIGGER %(name)s AFTER %(event)s ON %(table)s WHEN NEW.%(start)s IS NOT NULL AND EXISTS ("
             "SELECT 1 FROM %(table)s AS other WHERE other.%(owner)s = NEW.%(owner)s AND other.id <> NEW.id "
@@ -141,3 +141,9 @@ class NoOverlap(ExclusionConstraint):
         after_start = Q(**{f"{self.end}__gt": start}) | Q(**{f"{self.end}__isnull": True})
         if others.filter(before_end & after_start).exists():
             raise ValidationError(self.get_violation_error_message(), code="overlap")
+
+
+def _column(model: type[models.Model], name: str) -> str:
+    field = model._meta.get_field(name)
+    assert isinstance(field, models.Field) and field.column
+    return str(field.column)

@@ -53,28 +53,31 @@ class _PlainLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: Node | None, index: int) -> Node | None:
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
+            mark = self._mark()
             raise yaml.composer.ComposerError(
                 None, None, "aliases (*name) are not accepted; write it out", mark
             )
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            mark = self.peek_event().start_mark
+            mark = self._mark()
             raise yaml.composer.ComposerError(None, None, f"nested deeper than {MAX_DEPTH} levels", mark)
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
 
+    def _mark(self) -> Any:
+        return self.peek_event().start_mark  # type: ignore[no-untyped-call]
+
     def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: dict[str, int] = {}
         for key, _ in node.value:
-            line = key.start_mark.line + 1
-            if key.value in seen:
+            line, name = key.start_mark.line + 1, str(key.value)
+            if name in seen:
                 self.doubled.append(
                     Reason(
-                        f"line {line}: '{key.value}' stands twice",
-                        f"First on line {seen[key.value]}; keep one.",
+                        f"line {line}: '{name}' stands twice",
+                        f"First on line {seen[name]}; keep one.",
                     )
                 )
-            seen.setdefault(str(key.value), line)
+            seen.setdefault(name, line)
         return super().construct_mapping(node, deep=deep)

@@ -1,6 +1,6 @@
 """Environments: numbered, hashed configurations, and which of them is applied."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from django.db import models, transaction
 from django.db.models import F, Q
@@ -83,14 +83,14 @@ class Environment(models.Model):
         """The version with the highest number, applied or not."""
         return self.versions.order_by("-version").first()
 
-    def version_in_force(self, moment: datetime) -> "EnvironmentVersion":
+    def version_in_force(self, moment: date | datetime) -> "EnvironmentVersion":
         """The version applied at `moment`, or the refusal that says when one was."""
         version = self.versions.as_of(moment).first()
         if version is None:
             raise Refused([self._nothing_applied(moment)], exit_code=ExitCode.NOT_FOUND)
         return version
 
-    def _nothing_applied(self, moment: datetime) -> Reason:
+    def _nothing_applied(self, moment: date | datetime) -> Reason:
         first = self.versions.exclude(valid_from=None).order_by("valid_from").first()
         problem = f"Environment '{self.name}' had no version applied at {moment.isoformat()}"
         if first is None or first.valid_from is None:
