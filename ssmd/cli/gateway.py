@@ -1,7 +1,9 @@
 """Admin, REST and WebSocket server."""
 
+import logging
 import os
 import socket
+import warnings
 from argparse import _SubParsersAction
 from typing import Any
 
@@ -32,7 +34,14 @@ def start_gateway(*, env: str | None, host: str, port: int) -> None:
     from streaming.lifetime import configure_logging
 
     configure_logging("gateway")
+    _be_quiet()
     _serve(listener)
+
+
+def _be_quiet() -> None:
+    # A client's mistake is told to the client; and whitenoise's files are small enough to be read in one go.
+    logging.getLogger("django.request").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
 
 def listen(host: str, port: int) -> socket.socket:

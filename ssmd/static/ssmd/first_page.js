@@ -1,7 +1,7 @@
 "use strict";
 // The first page: trades of all markets and one book over the WebSocket, counts from /v1/health each second.
 
-const SECONDS = 60, TRADES_SHOWN = 10;
+const SECONDS = 60, TRADES_SHOWN = 12;
 const at = (id) => document.getElementById(id);
 const state = { socket: null, book: null, chosen: false, trades: 0, rates: [], counted: null, newest: null, wait: 500 };
 
@@ -48,7 +48,7 @@ function trade(message) {
 function addRow(message) {
   const row = document.createElement("tr");
   row.title = message.ticker;
-  const cells = [new Date(message.ts).toISOString().slice(11, 23), null, price(message.price), message.size, message.side];
+  const cells = [new Date(message.ts).toISOString().slice(11, 19), null, price(message.price), message.size, message.side];
   cells.forEach((content, index) => {
     const cell = row.insertCell();
     if (index === 1) { cell.append(marketButton(message.ticker)); cell.className = "ticker"; }
