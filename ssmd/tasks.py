@@ -9,6 +9,8 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
+from archive import inventory
+from archive.store import open_store
 from registry.models import Environment
 from ssmd.celery import app
 
@@ -23,11 +25,9 @@ def record_new_parts(environment: str) -> None:
 
 def record_parts_of(environment: str) -> None:
     """The same, at once."""
-    from archive.inventory import record_new_parts as record
-    from archive.store import open_store
-
     version = Environment.objects.get(name=environment).version_in_force(timezone.now())
-    record(open_store(version.spec.storage.raw), version.feed, version.environment)
+    store = open_store(version.spec.storage.raw, Path(settings.SSMD_HOME))
+    inventory.record_new_parts(store, version.feed.name, environment)
 
 
 @contextmanager

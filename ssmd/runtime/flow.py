@@ -97,7 +97,7 @@ async def _watch_stream(seen: Seen, url: str) -> None:
 async def bus_total(url: str, stream: str) -> int | None:
     """How many messages the stream ever took in; None when it cannot be asked."""
     try:
-        client = await connect_bus(url, name="ssmd up", wait=False)
+        client = await connect_bus(url, name="ssmd up")
     except Exception:
         return None
     try:

@@ -17,7 +17,7 @@ class Program:
     name: str
     argv: tuple[str, ...]
     stop_seconds: int = 10  # then it is killed
-    ends_by_itself: bool = False  # exit code 0 is an end, not a crash
+    ends_by_itself: bool = False  # it is not started a second time
 
     @property
     def stop_step(self) -> int:

@@ -116,7 +116,7 @@ class Stack:
             asyncio.run(self._flow(seen))
         except TimeoutError:
             missing, suspects = seen.suspects()
-            unwell = [name for name, state in self.supervisor.states().items() if state.state != "RUNNING"]
+            unwell = [name for name, state in self.supervisor.states().items() if not state.runs]
             program = next((name for name in suspects if name in unwell), suspects[0])
             problem = f"No market data after {FLOW_WITHIN_SECONDS:.0f} s: {missing}; {program} is not well"
             raise self.failure(problem, program, self.log_of(program)) from None

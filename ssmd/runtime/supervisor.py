@@ -55,7 +55,7 @@ priority = {priority}
 autostart = false
 autorestart = {autorestart}
 exitcodes = 0
-startsecs = 1
+startsecs = {start_seconds}
 startretries = 5
 stopsignal = TERM
 stopwaitsecs = {stop_seconds}
@@ -74,6 +74,11 @@ class State:
     state: str  # STOPPED STARTING RUNNING BACKOFF STOPPING EXITED FATAL UNKNOWN
     pid: int
     exit_code: int
+
+    @property
+    def runs(self) -> bool:
+        """Is there a process, and has it not just failed?"""
+        return self.state in ("RUNNING", "STARTING")
 
     @property
     def has_given_up(self) -> bool:
@@ -101,7 +106,9 @@ def _section(program: Program) -> str:
         variable=program.name.upper(),
         # supervisord, told to stop, goes from the highest number down.
         priority=100 - program.stop_step,
-        autorestart="unexpected" if program.ends_by_itself else "true",
+        autorestart="false" if program.ends_by_itself else "true",
+        # One that ends sooner has failed to start; a Python process takes a second or two to fail.
+        start_seconds=0 if program.ends_by_itself else 5,
         stop_seconds=program.stop_seconds,
         log_bytes=LOG_BYTES,
         log_files=LOG_FILES,

@@ -38,11 +38,11 @@ def change(before: State | None, now: State) -> str:
     if now.has_given_up and not before.has_given_up:
         return "failed again and again and was given up; the rest runs on"
     if now.state == "EXITED":
-        return f"came to its end (exit code {now.exit_code})"
+        return f"ended by itself (exit code {now.exit_code})"
     if now.state == "BACKOFF" and before.state != "BACKOFF":
         return "ended at once and is tried again"
     if now.pid and before.pid and now.pid != before.pid:
-        return f"ended by itself (exit code {now.exit_code}) and was started again"
+        return "ended by itself and was started again"
     return ""
 
 
@@ -50,8 +50,8 @@ def status(stack: Stack, states: dict[str, State]) -> str:
     """One line: the bus, the capture log, the programs."""
     total = asyncio.run(flow.bus_total(stack.bus.url, stack.plan.spec.transport.stream))
     bus = "no answer" if total is None else f"{total:,} messages"
-    running = sum(state.state == "RUNNING" for state in states.values())
-    others = [f"{state.name} {state.state}" for state in states.values() if state.state != "RUNNING"]
+    running = sum(state.runs for state in states.values())
+    others = [f"{state.name} {state.state}" for state in states.values() if not state.runs]
     unwell = f" ({', '.join(others)})" if others else ""
     captured = amount(flow.captured_bytes(stack.capture))
     return f"bus {bus} · capture log {captured} · {running} programs running{unwell}"
