@@ -30,7 +30,7 @@ def record(store: DirectoryStore, now: datetime = AFTERNOON, **options: Any) -> 
     return record_new_parts(store, FEED, ENVIRONMENT, now=now, **options).parts
 
 
-def rows() -> dict[str, list[dict[str, Any]]]:
+def rows() -> dict[str, list[Any]]:
     """All that follows from the manifests."""
     own = ("id", "processed_at", "ingested_at", "inventory_id", "inventory")
     return {
