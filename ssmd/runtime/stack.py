@@ -121,8 +121,7 @@ class Stack:
             problem = f"No market data after {FLOW_WITHIN_SECONDS:.0f} s: {missing}; {program} is not well"
             raise self.failure(problem, program, self.log_of(program)) from None
         except _GivenUp as error:
-            problem = f"{error.program} failed again and again and was given up"
-            raise self.failure(problem, error.program, self.log_of(error.program)) from None
+            raise self.failure(str(error), error.program, self.log_of(error.program)) from None
 
     async def _flow(self, seen: flow.Seen) -> None:
         url = f"ws://{self.web}/v1/stream?symbols=*"
@@ -153,11 +152,17 @@ class Stack:
                 self.talk.say(line)
                 del steps[line]
             looks += 1
-            if looks % 10 == 0 and (given_up := self._given_up()):
-                raise _GivenUp(given_up[0])
+            if looks % 10 == 0:
+                self._check_programs()
             if looks % 50 == 0:
                 self.talk.say(f"waiting for market data: {seen.suspects()[0]}")
             await asyncio.sleep(flow.LOOK_EVERY_SECONDS)
+
+    def _check_programs(self) -> None:
+        if not self.supervisor.is_running:
+            raise _GivenUp("supervisord")
+        if given_up := self._given_up():
+            raise _GivenUp(given_up[0])
 
     def failure(self, problem: str, program: str, log: Path) -> Refused:
         """A refusal that shows the end of the log."""
@@ -207,8 +212,13 @@ class Stack:
 
 
 class _GivenUp(Exception):
-    """supervisord tries no more to start this program."""
+    """A program without which no data will flow is not started again."""
 
     def __init__(self, program: str) -> None:
         self.program = program
-        super().__init__(program)
+        how = (
+            "ended without being asked"
+            if program == "supervisord"
+            else "failed again and again and was given up"
+        )
+        super().__init__(f"{program} {how}")
