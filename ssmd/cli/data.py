@@ -101,7 +101,7 @@ def _day(on: date, rows: list[DataInventory]) -> dict[str, Any]:
         "Normalized": size(_bytes(latest.get("normalized"))),
         "Status": status,
         "Quality": _score(scores),
-        "Gaps": max(row.gap_count for row in latest.values()),
+        "Gaps": max(row.gap_count for row in latest.values()) or (None if status == "processing" else 0),
     }
 
 

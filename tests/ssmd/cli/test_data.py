@@ -1,0 +1,100 @@
+"""`ssmd data inventory|gaps`."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from registry.models import DataGap, DataInventory, Feed
+
+Ssmd = Callable[..., Any]
+
+
+@pytest.fixture
+def days(ssmd: Ssmd) -> Feed:
+    feed = Feed.objects.get(name="kalshi-sim")
+    for day, status, size, score, gaps in (
+        (1, "complete", 523_000_000, "0.99", 0),
+        (3, "partial", 531_000_000, "0.95", 2),
+        (14, "processing", None, None, 0),
+    ):
+        columns = {"feed": feed, "date": date(2025, 12, day), "status": status, "storage_path": "x"}
+        DataInventory.objects.create(
+            **columns, data_type="raw", byte_size=size, quality_score=score, gap_count=gaps
+        )
+        if size:
+            DataInventory.objects.create(
+                **columns,
+                data_type="normalized",
+                schema_version="v2",
+                byte_size=size * 3 // 5,
+                quality_score="1.00",
+            )
+    return feed
+
+
+def test_the_table_has_a_line_a_day(ssmd: Ssmd, days: Feed) -> None:
+    assert ssmd("data", "inventory").out == (
+        "Feed: kalshi-sim\n"
+        "Date Range: 2025-12-01 to 2025-12-14\n"
+        "\n"
+        "Date        Raw    Normalized  Status      Quality  Gaps\n"
+        "2025-12-01  523MB  314MB       complete    0.99     0\n"
+        "2025-12-03  531MB  319MB       partial     0.95     2\n"
+        "2025-12-14  -      -           processing  -        -\n"
+    )
+
+
+def test_the_json_has_a_row_for_each_column_of_the_table(ssmd: Ssmd, days: Feed) -> None:
+    rows = ssmd("data", "inventory", "--json", "--feed", "kalshi-sim").data
+
+    assert len(rows) == 5
+    assert {
+        "feed_id",
+        "data_type",
+        "date",
+        "schema_version",
+        "record_count",
+        "byte_size",
+        "gap_count",
+    } <= rows[0].keys()
+    assert rows[1]["quality_score"] == 0.99
+
+
+def test_days_and_status_are_filtered(ssmd: Ssmd, days: Feed) -> None:
+    some = ssmd("data", "inventory", "--from", "2025-12-02", "--to", "2025-12-03", "--json").data
+    partial = ssmd("data", "inventory", "--status", "partial", "--json").data
+
+    assert {row["date"] for row in some} == {row["date"] for row in partial} == {"2025-12-03"}
+
+
+def test_days_in_the_wrong_order_are_a_usage_error(ssmd: Ssmd) -> None:
+    assert ssmd("data", "inventory", "--from", "2025-12-02", "--to", "2025-12-01").code == 2
+
+
+def test_an_unknown_feed_is_refused(ssmd: Ssmd) -> None:
+    answers = [ssmd("data", verb, "--feed", "kalsi") for verb in ("inventory", "gaps")]
+
+    assert [answer.code for answer in answers] == [3, 3]
+
+
+def test_gaps_are_listed_in_order_of_time(ssmd: Ssmd, days: Feed) -> None:
+    for hour, number in ((10, 9), (9, 4)):
+        start = datetime(2025, 12, 3, hour, tzinfo=UTC)
+        DataGap.objects.create(
+            feed=days,
+            date=start.date(),
+            gap_start=start,
+            gap_type="connection_lost",
+            session="s",
+            gap_number=number,
+        )
+
+    rows = ssmd("data", "gaps", "--date", "2025-12-03", "--json").data
+
+    assert [(row["gap_number"], row["gap_start"], row["gap_end"]) for row in rows] == [
+        (4, "2025-12-03T09:00:00Z", None),
+        (9, "2025-12-03T10:00:00Z", None),
+    ]
+    assert ssmd("data", "gaps", "--date", "2025-12-04", "--json").data == []

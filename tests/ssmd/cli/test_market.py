@@ -1,0 +1,79 @@
+"""`ssmd market`, against a venue of three pages."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from registry.bootstrap import bootstrap
+
+Ssmd = Callable[..., Any]
+
+
+class Venue(BaseHTTPRequestHandler):
+    """GET /series and three pages of /markets, the last of which names a cursor already given."""
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        body: dict[str, Any] = {"series": [{"ticker": "KXGOLD", "category": "Commodities"}]}
+        if url.path.endswith("/markets"):
+            page = int(parse_qs(url.query).get("cursor", ["0"])[0])
+            market = {
+                "ticker": f"KXGOLD-A-{page}",
+                "event_ticker": "KXGOLD-A",
+                "status": "active",
+                "title": "Gold",
+            }
+            body = {"markets": [market], "cursor": str(min(page + 1, 2))}
+        content = json.dumps(body).encode()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def venue(ssmd: Ssmd) -> Iterator[None]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Venue)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    bootstrap(sim_endpoint=f"ws://127.0.0.1:{server.server_port}/trade-api/ws/v2")
+    yield
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_sync_takes_every_page_and_stops_at_a_cursor_seen_before(ssmd: Ssmd, venue: None) -> None:
+    answer = ssmd("market", "sync", "--json")
+
+    assert (answer.code, answer.data["pages"], answer.data["created"]) == (0, 3, 3)
+
+
+def test_synced_markets_are_listed_and_shown(ssmd: Ssmd, venue: None) -> None:
+    ssmd("market", "sync")
+
+    listed = ssmd("market", "list", "--limit", "1", "--json")
+    shown = ssmd("market", "show", "KXGOLD-A-2", "--json").data
+
+    assert [row["ticker"] for row in listed.data] == ["KXGOLD-A-0"]
+    assert "1 of 3" in listed.err
+    assert (shown["feed"], shown["category"]) == ("kalshi-sim", "Commodities")
+
+
+def test_an_unknown_market_is_exit_4(ssmd: Ssmd, venue: None) -> None:
+    ssmd("market", "sync")
+
+    answer = ssmd("market", "show", "KXGOLD-A-9")
+
+    assert (answer.code, "Did you mean 'KXGOLD-A-" in answer.err) == (4, True)
+
+
+def test_an_unknown_feed_is_refused(ssmd: Ssmd) -> None:
+    codes = [ssmd("market", verb, "--feed", "polymarket").code for verb in ("list", "sync")]
+
+    assert codes == [3, 3]
