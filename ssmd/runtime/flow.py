@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nats.errors import Error as NatsError
 from websockets.asyncio.client import connect as connect_websocket
 from websockets.exceptions import WebSocketException
 
@@ -71,6 +72,13 @@ def captured_bytes(capture: Path) -> int:
 
 
 async def _watch_bus(seen: Seen, url: str, feed: str) -> None:
+    while True:
+        with contextlib.suppress(OSError, TimeoutError, NatsError):
+            await _count_on_bus(seen, url, feed)
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+
+async def _count_on_bus(seen: Seen, url: str, feed: str) -> None:
     client = await connect_bus(url, name="ssmd up")
     try:
         subscription = await client.subscribe(f"{feed}.*.*")
@@ -98,14 +106,12 @@ async def bus_total(url: str, stream: str) -> int | None:
     """How many messages the stream ever took in; None when it cannot be asked."""
     try:
         client = await connect_bus(url, name="ssmd up")
-    except Exception:
+        try:
+            return (await client.jetstream(timeout=2).stream_info(stream)).state.last_seq
+        finally:
+            await client.close()
+    except (OSError, TimeoutError, NatsError):
         return None
-    try:
-        return (await client.jetstream(timeout=2).stream_info(stream)).state.last_seq
-    except Exception:
-        return None
-    finally:
-        await client.close()
 
 
 def wait_for_port(port: int, *, seconds: float, alive: Callable[[], bool]) -> bool:

@@ -104,8 +104,11 @@ class Stack:
             self.supervisor.start_program(name)
 
     def _await_port(self, program: str, port: int) -> None:
-        if port and not flow.wait_for_port(port, seconds=30, alive=lambda: not self._given_up()):
+        if port and not flow.wait_for_port(port, seconds=30, alive=self._is_well):
             raise self.failure(f"{program} does not listen on port {port}", program, self.log_of(program))
+
+    def _is_well(self) -> bool:
+        return self.supervisor.is_running and not self._given_up()
 
     def _given_up(self) -> list[str]:
         return [name for name, state in self.supervisor.states().items() if state.has_given_up]
