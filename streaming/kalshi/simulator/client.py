@@ -73,9 +73,9 @@ class Client:
             self.socket.hand(b"".join([text_frame(frame) for frame in outbox]))
         outbox.clear()
 
-    def beat(self) -> None:
+    def beat(self, *, pong_within_s: float) -> None:
         """Ping, or give up a client that has not answered for too long."""
-        if time.monotonic() - self.socket.alive_at > PONG_WITHIN_S:
+        if time.monotonic() - self.socket.alive_at > pong_within_s:
             self.socket.transport.abort()
         elif self.socket.is_open:
             self.socket.hand(ping_frame(HEARTBEAT))

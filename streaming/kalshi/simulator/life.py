@@ -54,8 +54,8 @@ class RandomLife:
         self._step_us = max(self._step_us, now_us - MOST_BEHIND_US)
         while self._step_us + STEP_US <= now_us:
             self._step_us += STEP_US
-            happened += self._run_jobs(self._step_us)
             happened += self._trade(self._step_us)
+            happened += self._run_jobs(self._step_us)
         return happened
 
     def _at(self, due_us: int, job: Job) -> None:
@@ -77,8 +77,10 @@ class RandomLife:
         # A burst at an opening is paid back slowly, not by a minute of silence.
         self._budget = max(self._budget, -self._rate * 0.5) + self._rate * STEP_US / SECOND_US
         flows = list(self._trading.values())
+        at_us, gap_us = now_us - STEP_US, max(2, STEP_US // (int(max(self._budget, 0)) + 2))
         while flows and self._budget >= 1:
-            caused = self._act(self._rng.choice(flows), now_us - self._rng.randrange(STEP_US))
+            at_us += self._rng.randrange(1, gap_us)
+            caused = self._act(self._rng.choice(flows), at_us)
             self._budget -= len(caused)
             happened += caused
         return happened + self._quotes(now_us)
@@ -134,7 +136,7 @@ class RandomLife:
         flow = OrderFlow(market, random.Random(f"{self._seed} {market.ticker}"))  # noqa: S311
         self._trading[market.ticker] = flow
         self._at(now_us + self._delay_us(0.3, 2), partial(self._becomes, market, "active"))
-        return [frame for step in range(24) for frame in self._act(flow, now_us + step * 400)]
+        return [frame for step in range(24) for frame in self._act(flow, now_us + step * 10)]
 
     def _close(self, market: Market, now_us: int) -> list[Broadcast]:
         flow = self._trading.pop(market.ticker)

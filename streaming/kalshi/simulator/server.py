@@ -22,7 +22,7 @@ from registry.refusal import ExitCode, Reason, Refused
 from streaming import lifetime
 from streaming.kalshi.simulator import recording
 from streaming.kalshi.simulator.auth import Door, is_signed
-from streaming.kalshi.simulator.client import HEARTBEAT_S, Client, Socket
+from streaming.kalshi.simulator.client import HEARTBEAT_S, PONG_WITHIN_S, Client, Socket
 from streaming.kalshi.simulator.exchange import Exchange
 from streaming.kalshi.simulator.ledger import Ledger
 from streaming.kalshi.simulator.life import RandomLife
@@ -59,6 +59,8 @@ class Options:
     original_times: bool
     ledger: Path | None
     door: Door
+    heartbeat_s: float = HEARTBEAT_S
+    pong_within_s: float = PONG_WITHIN_S
 
 
 def run(options: Options, stderr: TextIO) -> None:
@@ -182,9 +184,9 @@ class Service:
 
     async def _heartbeat(self) -> None:
         while True:
-            await asyncio.sleep(HEARTBEAT_S)
+            await asyncio.sleep(self._options.heartbeat_s)
             for client in list(self._clients.values()):
-                client.beat()
+                client.beat(pong_within_s=self._options.pong_within_s)
 
     async def _live(self) -> None:
         """Random life, and slow clients' ends."""
