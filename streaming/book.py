@@ -18,8 +18,12 @@ class OrderBook:
 
     def replace(self, snapshot: BookSnapshot) -> None:
         """Take a whole book, whatever was before."""
-        self._levels[BookSide.BID] = {level.price_e4: level.size_e2 for level in snapshot.bids}
-        self._levels[BookSide.ASK] = {level.price_e4: level.size_e2 for level in snapshot.asks}
+        self._levels[BookSide.BID] = {
+            level.price_e4: level.size_e2 for level in snapshot.bids if level.size_e2
+        }
+        self._levels[BookSide.ASK] = {
+            level.price_e4: level.size_e2 for level in snapshot.asks if level.size_e2
+        }
         self.is_known = True
 
     def change(self, delta: BookDelta) -> int | None:

@@ -40,8 +40,10 @@ def end_dead_session(folder: Path) -> bool:
 
 def unannounced(folder: Path) -> GapNotice | None:
     """What the bus should be told of a session that has ended: its crash, or what it could not publish."""
+    if (folder / ANNOUNCED).exists():
+        return None
     last = last_record(folder)
-    if last is None or not _is_end(last) or (folder / ANNOUNCED).exists():
+    if last is None or not _is_end(last):
         return None
     crash = _crash_of(folder, last)
     if crash is not None:
@@ -69,8 +71,10 @@ def _crash_of(folder: Path, last: Record) -> tuple[int, marks.GapOpen] | None:
     """(n, mark) of the crash mark that stands before the end mark."""
     if marks.decode(last.payload) != marks.SessionEnd(reason="process_crash"):
         return None
-    start = [int(path.stem) for path in segments(folder) if int(path.stem) < last.n][-1]
-    reader = CaptureLogReader(folder, from_n=start)
+    starts = [int(path.stem) for path in segments(folder) if int(path.stem) < last.n]
+    if not starts:
+        return None  # its segment is shipped and gone
+    reader = CaptureLogReader(folder, from_n=starts[-1])
     before = None
     while records := reader.read():
         before = next((record for record in records if record.n == last.n - 1), before)

@@ -38,8 +38,11 @@ class WireError(ValueError):
 
 
 def encode(event: Event) -> bytes:
-    """The event as one Cap'n Proto message of its struct."""
-    return _ENCODERS[type(event)](event)
+    """The event as one Cap'n Proto message of its struct; raises WireError where a value does not fit."""
+    try:
+        return _ENCODERS[type(event)](event)
+    except (capnp.KjException, OverflowError, ValueError) as error:
+        raise WireError(f"no {type(event).__name__} of ours: {str(error)[:300]}") from error
 
 
 def _encode_trade(event: Trade) -> bytes:
@@ -170,6 +173,8 @@ def _set_levels(target: Any, levels: tuple[Level, ...]) -> None:
 
 def decode(token: str, payload: bytes) -> Event:
     """The event of a message that came on a subject with this second token; raises WireError."""
+    if token not in _DECODERS:
+        raise WireError(f"no events of ours are on subjects with {token!r}")
     struct, read = _DECODERS[token]
     try:
         with getattr(_schema, struct).from_bytes(payload, **_LIMITS) as message:

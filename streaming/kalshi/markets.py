@@ -8,6 +8,8 @@ from streaming.kalshi.messages import Lifecycle
 
 _S = 1_000_000_000
 FORGET_AFTER_NS = 86_400 * _S
+# A market that is over is remembered for a while: REST may still call it active.
+REMEMBER_OVER_NS = 3_600 * _S
 COMBO_PREFIX = "KXMVE"  # user-made combinations, hundreds of thousands, hardly ever traded
 
 
@@ -40,9 +42,12 @@ class _Market:
     is_open: bool = False
     was_open: bool = False
     is_over: bool = False
+    over_since_ns: int | None = None
 
     def opens(self, now_ns: int) -> bool:
-        return not self.was_open and _passed(self.open_ns, now_ns) and not _passed(self.close_ns, now_ns)
+        if self.is_open or self.is_over:
+            return False
+        return _passed(self.open_ns, now_ns) and not _passed(self.close_ns, now_ns)
 
     def closes(self, now_ns: int) -> bool:
         return self.is_open and _passed(self.close_ns, now_ns)
@@ -98,8 +103,9 @@ class MarketBoard:
         turned = []
         for ticker, market in self._markets.items():
             if market.opens(now_ns):
+                at_ns = now_ns if market.was_open else market.open_ns or now_ns  # its closing was put off
                 market.is_open = market.was_open = True
-                turned.append(Turned(ticker, market.open_ns or now_ns, is_open=True))
+                turned.append(Turned(ticker, at_ns, is_open=True))
             elif market.closes(now_ns):
                 market.is_open = False
                 turned.append(Turned(ticker, market.close_ns or now_ns, is_open=False))
@@ -110,14 +116,18 @@ class MarketBoard:
 
         Not just until they close: the frame that empties the book comes seconds later.
         """
-        return {ticker for ticker, market in self._markets.items() if market.was_open}
+        return {ticker for ticker, market in self._markets.items() if market.was_open and not market.is_over}
 
     def forget_over(self, now_ns: int) -> list[str]:
-        """Forget the markets that are determined, or closed a day ago; returns them."""
+        """Forget the markets that were determined an hour ago, or closed a day ago; returns them."""
+        for market in self._markets.values():
+            if market.is_over and market.over_since_ns is None:
+                market.over_since_ns = now_ns
         gone = [
             ticker
             for ticker, market in self._markets.items()
-            if market.is_over or _passed(market.close_ns, now_ns - FORGET_AFTER_NS)
+            if _passed(market.over_since_ns, now_ns - REMEMBER_OVER_NS)
+            or _passed(market.close_ns, now_ns - FORGET_AFTER_NS)
         ]
         for ticker in gone:
             del self._markets[ticker]

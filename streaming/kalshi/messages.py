@@ -1,8 +1,15 @@
 """The shape of Kalshi's WebSocket frames (current wire), decoded with msgspec; unknown fields are ignored."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+
+# What a frame may hold at most: past it a value is not the venue's, and would not fit our messages.
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+Millis = Annotated[int, msgspec.Meta(ge=0, le=10**13)]  # Unix ms, to the year 2286
+Seconds = Annotated[int, msgspec.Meta(ge=0, le=10**10)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Short = Annotated[str, msgspec.Meta(max_length=200)]
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -10,17 +17,17 @@ class Envelope(msgspec.Struct, frozen=True):
 
     type: str
     id: int | None = None
-    sid: int | None = None
-    seq: int | None = None
+    sid: Number | None = None
+    seq: Number | None = None
     msg: msgspec.Raw = msgspec.Raw(b"null")
-    sending_ts_ms: int | None = None
+    sending_ts_ms: Millis | None = None
 
 
 class Subscribed(msgspec.Struct, frozen=True):
     """`subscribed`: a channel got its sid."""
 
     channel: str
-    sid: int
+    sid: Number
 
 
 class MarketList(msgspec.Struct, frozen=True):
@@ -39,8 +46,8 @@ class ErrorMessage(msgspec.Struct, frozen=True):
 class Snapshot(msgspec.Struct, frozen=True):
     """`orderbook_snapshot`: an empty side is absent."""
 
-    market_ticker: str
-    market_id: str = ""
+    market_ticker: Name
+    market_id: Short = ""
     yes_dollars_fp: list[tuple[str, str]] = []
     no_dollars_fp: list[tuple[str, str]] = []
 
@@ -48,34 +55,33 @@ class Snapshot(msgspec.Struct, frozen=True):
 class Delta(msgspec.Struct, frozen=True):
     """`orderbook_delta`: a signed change of one level on the scale of its side."""
 
-    market_ticker: str
+    market_ticker: Name
     price_dollars: str
     delta_fp: str
     side: str
-    market_id: str = ""
-    ts_ms: int | None = None
-    ts: str | None = None
+    market_id: Short = ""
+    ts_ms: Millis | None = None
 
 
 class TradeMessage(msgspec.Struct, frozen=True):
     """`trade`: one resting order filled."""
 
-    trade_id: str
-    market_ticker: str
+    trade_id: Name
+    market_ticker: Name
     yes_price_dollars: str
     count_fp: str
     taker_outcome_side: str = ""
     taker_side: str = ""
     is_block_trade: bool = False
-    ts_ms: int | None = None
-    ts: int | None = None
+    ts_ms: Millis | None = None
+    ts: Any = None  # deprecated: Unix seconds where it is a number
 
 
 class TickerMessage(msgspec.Struct, frozen=True):
     """`ticker`: conflated, without seq."""
 
-    market_ticker: str
-    market_id: str = ""
+    market_ticker: Name
+    market_id: Short = ""
     price_dollars: str = ""
     yes_bid_dollars: str = ""
     yes_ask_dollars: str = ""
@@ -84,22 +90,21 @@ class TickerMessage(msgspec.Struct, frozen=True):
     last_trade_size_fp: str = "0.00"
     volume_fp: str = "0.00"
     open_interest_fp: str = "0.00"
-    ts_ms: int | None = None
+    ts_ms: Millis | None = None
 
 
 class Lifecycle(msgspec.Struct, frozen=True):
     """`market_lifecycle_v2`: `event_type` decides which fields are there; all `*_ts` are Unix seconds."""
 
-    market_ticker: str
-    event_type: str
-    open_ts: int | None = None
-    close_ts: int | None = None
+    market_ticker: Name
+    event_type: Short
+    open_ts: Seconds | None = None
+    close_ts: Seconds | None = None
     is_deactivated: bool | None = None
-    result: str | None = None
-    determination_ts: int | None = None
-    settled_ts: int | None = None
+    result: Short | None = None
+    determination_ts: Seconds | None = None
+    settled_ts: Seconds | None = None
     settlement_value: Any = None
-    additional_metadata: dict[str, Any] = {}
 
 
 _envelope = msgspec.json.Decoder(Envelope)
@@ -107,7 +112,10 @@ _envelope = msgspec.json.Decoder(Envelope)
 
 def decode_envelope(frame: bytes) -> Envelope:
     """The frame's outer object; raises msgspec.DecodeError (and ValidationError) on anything else."""
-    return _envelope.decode(frame)
+    try:
+        return _envelope.decode(frame)
+    except (RecursionError, UnicodeDecodeError) as error:
+        raise msgspec.DecodeError(str(error)) from error
 
 
 _RAW_TYPES = {

@@ -10,6 +10,8 @@ from streaming.kalshi.messages import Envelope, decode_envelope
 from streaming.kalshi.sequence import SeqCounter
 from streaming.records import Kind, Record
 
+_OF_BOOKS = ("orderbook_delta", "orderbook_snapshot")
+
 
 class Normalizer:
     """Reads one session from its first record on."""
@@ -21,6 +23,7 @@ class Normalizer:
         self.frame_type = ""  # of the last frame, as the venue calls it; empty where it could not be read
         self._mapper = Mapper(session=session, use_yes_price=False)
         self._sequence = SeqCounter()
+        self._book_sids: set[int] = set()
         self._open_gaps: dict[int, GapNotice] = {}
 
     def apply(self, record: Record) -> list[Event]:
@@ -32,14 +35,16 @@ class Normalizer:
             envelope = decode_envelope(record.payload)
             self.frame_type = envelope.type
             return list(self._frame(record, envelope))
-        except (msgspec.DecodeError, Unmappable, UnicodeDecodeError):
+        except (msgspec.DecodeError, Unmappable):
             self.unmappable += 1
             return []
 
     def _frame(self, record: Record, envelope: Envelope) -> list[MarketEvent]:
         if self._sequence.is_repeated(envelope.sid, envelope.seq):
             return []
-        if self._sequence.check(envelope.sid, envelope.seq):
+        if envelope.sid is not None and envelope.type in _OF_BOOKS:
+            self._book_sids.add(envelope.sid)
+        if self._sequence.check(envelope.sid, envelope.seq) and envelope.sid in self._book_sids:
             self.fold.forget()  # which markets lost something, only the venue knows
         event = self._mapper.map(record, envelope)
         if event is None:
@@ -54,7 +59,7 @@ class Normalizer:
                 asked = bool(mark.subscribe.get("use_yes_price", False))
                 self._mapper = Mapper(session=self.session, use_yes_price=asked)
             case marks.ConnectionOpen() | marks.ConnectionClose():
-                self._sequence = SeqCounter()
+                self._sequence, self._book_sids = SeqCounter(), set()
                 self.fold.forget()
             case marks.MarketOpened():
                 return [self._clock_status(record, mark.ticker, Status.OPEN, mark.at_ns)]

@@ -1,6 +1,7 @@
 """The venue's decimal strings as exact integers."""
 
 DOLLAR_E4 = 10_000
+MOST_DIGITS = 15  # before the point: anything longer is no size that was ever traded
 
 
 class NotExact(ValueError):
@@ -18,13 +19,15 @@ def size_e2(text: str) -> int:
 
 
 def _scaled(text: str, places: int) -> int:
-    whole, _, fraction = text.partition(".")
+    whole, point, fraction = text.partition(".")
     digits = whole.removeprefix("-")
     # isdecimal alone would let other alphabets' digits pass.
     if not (digits.isascii() and digits.isdigit()) or (
-        fraction and not (fraction.isascii() and fraction.isdigit())
+        point and not (fraction.isascii() and fraction.isdigit())
     ):
-        raise NotExact(f"not a decimal number: {text!r}")
+        raise NotExact(f"not a decimal number: {text[:40]!r}")
+    if len(digits) > MOST_DIGITS:
+        raise NotExact(f"too large: {text[:40]!r}")
     if len(fraction) > places and fraction[places:].strip("0"):
-        raise NotExact(f"more than {places} decimal places: {text!r}")
+        raise NotExact(f"more than {places} decimal places: {text[:40]!r}")
     return int(whole + fraction[:places].ljust(places, "0"))
