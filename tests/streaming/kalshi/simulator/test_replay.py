@@ -5,9 +5,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from registry.refusal import Refused
 from streaming.kalshi.simulator import recording
 from streaming.kalshi.simulator.book import Book, levels_of, price_e4, size_e2
 from streaming.kalshi.simulator.exchange import Exchange
@@ -273,33 +270,6 @@ def test_further_keys_of_a_recorded_frame_are_kept(tmp_path: Path) -> None:
 
     assert data(client)[0]["shard"] == {"n": 3}
     assert data(client)[0]["sending_ts_ms"] == NOW_US // 1000
-
-
-@pytest.mark.parametrize(
-    "text", ["hello\n", '{"recv_ms":1,"event":', '{"recv_ms":1,"event":{"type":"ok","id":1}}\n']
-)
-def test_what_is_no_recording_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "bad.jsonl").write_text(text)
-
-    with pytest.raises(Refused) as refused:
-        recording.survey(recording.find([tmp_path]))
-
-    assert refused.value.exit_code == 3
-
-
-def test_a_torn_gzip_is_refused(small: Path) -> None:
-    small.write_bytes(small.read_bytes()[:-20])
-
-    with pytest.raises(Refused, match="cannot be read"):
-        recording.survey([small])
-
-
-@pytest.mark.parametrize("name", ["missing", "empty"])
-def test_a_path_without_recordings_is_refused(tmp_path: Path, name: str) -> None:
-    (tmp_path / "empty").mkdir()
-
-    with pytest.raises(Refused, match=name):
-        recording.find([tmp_path / name])
 
 
 def test_a_real_window_is_told_frame_by_frame_and_its_book_is_right(recordings: Path) -> None:
