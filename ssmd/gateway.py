@@ -5,7 +5,7 @@ import os
 from django.conf import settings
 from django.utils import timezone
 
-from registry.models import Environment
+from registry.models import Environment, EnvironmentVersion
 from registry.preflight import environment_usable, registry_ready
 from registry.refusal import ExitCode, Reason, Refused, require
 from streaming.hub import Hub, Serving
@@ -18,7 +18,7 @@ def serving(name: str) -> Serving:
     """What a gateway of this environment serves; raises Refused with all that is wrong."""
     require(registry_ready(), exit_code=ExitCode.UNAVAILABLE)
     require(environment_usable(name))
-    version = Environment.objects.get(name=name).version_in_force(timezone.now())
+    version = _version_in_force(name)
     transport = version.spec.transport
     url = settings.NATS_URL if transport.url == "embedded" else transport.url
     if not url:
@@ -28,6 +28,13 @@ def serving(name: str) -> Serving:
         )
         raise Refused([reason], exit_code=ExitCode.UNAVAILABLE)
     return Serving(name, version.feed.name, transport.stream, url, version.feed.simulated)
+
+
+def _version_in_force(name: str) -> EnvironmentVersion:
+    try:
+        return Environment.objects.get(name=name).version_in_force(timezone.now())
+    except Refused as refused:  # nothing was looked for: what was asked cannot be done
+        raise Refused(refused.reasons, exit_code=ExitCode.INVALID) from refused
 
 
 def environment_or_default(name: str | None) -> str:

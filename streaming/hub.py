@@ -135,7 +135,7 @@ class Hub:
             self.fanout.tell_all(messages.status("stale", why=why))
 
     def _ready(self, position: Position) -> None:
-        self.epoch = position.epoch
+        self.epoch = position.epoch.isoformat()
         if self.state != "live":
             self.state, self.why_stale = "live", ""
             self.fanout.tell_all(messages.status("live"))

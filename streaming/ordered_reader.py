@@ -31,7 +31,7 @@ OnMessage = Callable[[str, int, bytes], None]  # subject, stream sequence, paylo
 class Position:
     """Where a stream stands: its creation names its numbering."""
 
-    epoch: str
+    epoch: datetime
     first_seq: int
     last_seq: int
 
@@ -39,9 +39,7 @@ class Position:
 async def position_of(nc: Client, stream: str) -> Position:
     """The stream's position now."""
     info = await nc.jetstream().stream_info(stream)
-    created = info.created
-    epoch = created.isoformat() if isinstance(created, datetime) else str(created)
-    return Position(epoch, info.state.first_seq, info.state.last_seq)
+    return Position(info.created, info.state.first_seq, info.state.last_seq)
 
 
 class OrderedReader:
@@ -66,13 +64,17 @@ class OrderedReader:
         self._why = self._said = ""
         self._last_heard = 0.0
         self._next_delivery = 1
-        self._epoch: str | None = None
+        self._epoch: datetime | None = None
         self.last_seq = 0
 
     def restart(self, why: str) -> None:
         """Make the consumer anew from where reading stands: after a reconnect it may be gone."""
         self._why = why
         self._broken.set()
+
+    def resume_after(self, *, seq: int, epoch: datetime) -> None:
+        """Begin after what an earlier reader handed over, in that numbering."""
+        self.last_seq, self._epoch = seq, epoch
 
     async def run(self) -> None:
         """Read until cancelled."""

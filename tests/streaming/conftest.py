@@ -1,10 +1,12 @@
-"""Events as a connector would publish them."""
+"""Events as a connector would publish them, and a real nats-server to publish them to."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from streaming.events import BookDelta, BookSide, BookSnapshot, GapNotice, Level, Origin, TakerSide, Trade
+from tests.running import NatsServer
 
 SESSION = "feed-20260101T000000Z-abc123"
 
@@ -85,4 +87,19 @@ def make() -> type[Make]:
     return Make
 
 
-Woken = Callable[[], None]
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a running server with JetStream."""
+    server = NatsServer(tmp_path_factory.mktemp("nats"))
+    server.start()
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def own_nats_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A running server that the test may stop."""
+    server = NatsServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()
