@@ -30,7 +30,8 @@ LOG_FILES = 3
 NO_ANSWER = (OSError, http.client.HTTPException)
 
 # No path stands here: one may hold what this file reads as a comment or as an expansion. Those of log files are
-# relative to supervisord's working folder, which is SSMD_HOME; command lines come from the environment.
+# relative to supervisord's working folder, which is SSMD_HOME; command lines come from the environment. The programs'
+# own working folder is another: Celery imports from where it stands, and SSMD_HOME has a folder `archive`.
 _HEAD = """\
 [supervisord]
 nodaemon = true
@@ -51,6 +52,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 _PROGRAM = """
 [program:{name}]
 command = %(ENV_SSMD_RUN_{variable})s
+directory = run
 priority = {priority}
 autostart = false
 autorestart = {autorestart}

@@ -38,6 +38,16 @@ def test_the_configuration_holds_no_path() -> None:
     assert "'/a b/nats-server' -c '/a #b/x.conf'" in commands["SSMD_RUN_NATS"]
 
 
+def test_no_program_stands_where_a_folder_of_data_shadows_our_packages(
+    supervisor: Supervisor, data_folder: Path
+) -> None:
+    supervisor.start([Program("web", SLEEP)])
+    supervisor.wait_until_ready()
+    supervisor.start_program("web")
+    where = Path(f"/proc/{supervisor.states()['web'].pid}/cwd")
+    assert until(lambda: where.resolve() == data_folder / "run")
+
+
 def test_servers_run_in_a_folder_with_an_awkward_name(
     supervisor: Supervisor, data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
