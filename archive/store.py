@@ -113,9 +113,12 @@ class DirectoryStore:
     def list(self, prefix: str) -> Iterator[str]:
         """All keys that begin with `prefix`, in order."""
         folder = prefix.rpartition("/")[0]
+        start = self._path(folder) if folder else self.root
         with _store_errors(prefix):
-            keys = _keys_under(self._path(folder) if folder else self.root, f"{folder}/" if folder else "")
-        return iter(sorted(key for key in keys if key.startswith(prefix)))
+            if not self.root.is_dir():  # not mounted, perhaps: nothing may conclude that the archive is empty
+                raise StoreError(f"{self.root} is gone")
+            keys = _keys_under(start, f"{folder}/" if folder else "")
+            return iter(sorted(key for key in keys if key.startswith(prefix)))
 
     def delete(self, key: str) -> None:
         """Remove the object."""
@@ -148,8 +151,9 @@ def _make_folders(folder: Path, root: Path) -> None:
     """Like mkdir -p, with every new folder's name forced to disk."""
     if folder.is_dir():
         return
-    if folder != root:
-        _make_folders(folder.parent, root)
+    if folder == root:
+        raise StoreError(f"{root} is gone")
+    _make_folders(folder.parent, root)
     folder.mkdir(exist_ok=True)
     _sync_folder(folder.parent)
 

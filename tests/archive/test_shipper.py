@@ -348,9 +348,9 @@ def test_a_store_that_fails_again_and_again_loses_and_doubles_nothing(
     session: SessionMaker, capture: Path, tmp_path: Path
 ) -> None:
     log = session()
-    add_trades(log, 60)
+    add_trades(log, 30)
     store = FailingStore(tmp_path / "raw", every=3)
-    shipper = Shipper(make_config(capture, store, part_bytes=2_000, part_seconds=0), threading.Event())
+    shipper = Shipper(make_config(capture, store, part_bytes=4_000, part_seconds=0), threading.Event())
     shipper._committer.bind()
 
     while shipper.step():

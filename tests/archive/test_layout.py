@@ -1,0 +1,72 @@
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archive import layout
+from archive.layout import PartKey, parse_manifest_key
+
+DAY = date(2025, 12, 14)
+SESSION = "kalshi-20251214T001000Z-3f9a1c"
+
+
+def test_a_part_and_its_manifest_lie_beside_each_other() -> None:
+    key = PartKey("kalshi", DAY, SESSION, 1, 42)
+
+    stem = f"kalshi/2025/12/14/_parts/{SESSION}/00000000000000000001-00000000000000000042"
+    assert (key.data, key.manifest) == (f"{stem}.jsonl.zst", f"{stem}.json")
+
+
+@given(
+    st.text(min_size=1, max_size=20),
+    st.dates(date(1000, 1, 1)),
+    st.text(min_size=1, max_size=20),
+    st.integers(1, 10**19),
+    st.integers(1, 10**19),
+)
+def test_a_manifests_key_says_which_part_it_is(
+    feed: str, on: date, session: str, first: int, last: int
+) -> None:
+    key = PartKey(feed, on, session, first, last)
+
+    assert parse_manifest_key(key.manifest) == key
+    assert parse_manifest_key(key.data) is None
+    assert ".." not in key.data
+    assert key.data.count("/") == 6
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "kalshi/_owner.json",
+        "kalshi/2025/12/14/trades-00.jsonl.zst",
+        "kalshi/2025/12/14/_parts/s/1-2.json",
+    ],
+)
+def test_other_keys_are_no_manifests(key: str) -> None:
+    assert parse_manifest_key(key) is None
+
+
+def test_sealed_files_have_the_designs_names() -> None:
+    assert layout.raw_file("kalshi", DAY, "trade", hour=0) == "kalshi/2025/12/14/trades-00.jsonl.zst"
+    assert layout.raw_file("kalshi", DAY, "orderbook", hour=23) == "kalshi/2025/12/14/orderbook-23.jsonl.zst"
+    assert (
+        layout.raw_file("kalshi", DAY, "trade", hour=0, version=2)
+        == "kalshi/2025/12/14/trades-00.v2.jsonl.zst"
+    )
+    with pytest.raises(ValueError, match="24 is no hour"):
+        layout.raw_file("kalshi", DAY, "trade", hour=24)
+
+
+def test_an_object_knows_its_day() -> None:
+    assert layout.day_of_key("kalshi/2025/12/14/trades-00.jsonl.zst") == DAY
+    assert layout.day_of_key(layout.owner_key("kalshi")) is None
+
+
+def test_a_day_begins_at_utc_midnight() -> None:
+    midnight = 1_765_670_400_000_000_000
+
+    assert layout.day_of(midnight) == DAY
+    assert layout.day_of(midnight - 1) == date(2025, 12, 13)
