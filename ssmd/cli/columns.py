@@ -9,4 +9,4 @@ from django.db.models import Model
 def columns(row: Model, *, without: Collection[str] = ()) -> dict[str, Any]:
     """Every column with its value, foreign keys as `..._id`."""
     fields = (field for field in row._meta.concrete_fields if field.column not in without)
-    return {field.column: getattr(row, field.attname) for field in fields}
+    return {str(field.column): getattr(row, field.attname) for field in fields}
