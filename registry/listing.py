@@ -25,7 +25,7 @@ class StrictView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Who asks comes first, then what is asked."""
         super().initial(request, *args, **kwargs)
-        allowed = sorted({*self.parameters, "format"})
+        allowed = sorted(self.parameters)
         for name in request.query_params:
             if name not in allowed:
                 raise Problem(

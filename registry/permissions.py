@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from rest_framework.exceptions import MethodNotAllowed, PermissionDenied
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
@@ -31,15 +32,15 @@ def may_read(*, client: str, header_names: set[str], user: Any) -> bool:
 class LoopbackOrSignedIn(BasePermission):
     """Reads without a key from this machine, in the embedded default only; otherwise a signed-in operator's."""
 
-    message = (
-        "Sign in at /admin/ first: reading without a key is for programs on the same machine, "
-        "and only where DJANGO_ALLOWED_HOSTS names no other host."
-    )
-
-    def has_permission(self, request: Request, view: "APIView") -> bool:
-        """REST's side of the rule; nothing can be changed here yet."""
+    def has_permission(self, request: "Request", view: "APIView") -> bool:
+        """REST's side of the rule; refuses in words, since a bare False would only say that a key is missing."""
+        if request.method not in SAFE_METHODS:
+            raise MethodNotAllowed(str(request.method))  # nothing can be changed here yet
         names = {name.lower() for name in request.headers}
         client = str(request.META.get("REMOTE_ADDR", ""))
-        return request.method in SAFE_METHODS and may_read(
-            client=client, header_names=names, user=request.user
-        )
+        if not may_read(client=client, header_names=names, user=request.user):
+            raise PermissionDenied(
+                "Sign in at /admin/ first: reading without a key is for programs on the same machine, "
+                "and only where DJANGO_ALLOWED_HOSTS names no other host."
+            )
+        return True
