@@ -81,6 +81,18 @@ def write(path: Path, lines: list[Line]) -> Path:
     return path
 
 
+def write_metadata(path: Path) -> None:
+    """What REST said of the market after its end."""
+    event = {"event_ticker": "KXGOLD15M-26AUG102115", "series_ticker": "KXGOLD15M", "category": "Commodities"}
+    market = {
+        "ticker": MARKET, "event_ticker": "KXGOLD15M-26AUG102115", "status": "finalized", "result": "yes",
+        "settlement_ts": "2026-08-11T01:15:05.466228Z", "liquidity_dollars": "0.0000", "floor_strike": 4409.59,
+        "open_time": "2026-08-11T01:00:00Z", "close_time": "2026-08-11T01:15:00Z",
+    }  # fmt: skip
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"response": {"event": event, "markets": [market]}}))
+
+
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     """Six frames of one market."""

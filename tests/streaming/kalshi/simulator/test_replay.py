@@ -211,7 +211,7 @@ def test_a_market_is_active_until_its_last_frame(tmp_path: Path) -> None:
 def test_recorded_metadata_is_shown_without_how_it_ended_and_then_with_it(
     small: Path, tmp_path: Path
 ) -> None:
-    _write_metadata(tmp_path / "metadata" / "KXGOLD15M-26AUG102115.json")
+    write_metadata(tmp_path / "metadata" / "KXGOLD15M-26AUG102115.json")
     play = Play(small)
     play.client(MARKET)
 
@@ -290,14 +290,3 @@ def test_a_real_window_is_told_frame_by_frame_and_its_book_is_right(recordings: 
     book = play.venue.markets[ticker].book
     assert (book.yes, book.no) == (rebuilt(frames).yes, rebuilt(frames).no)
     assert play.market(ticker)["status"] == "finalized"
-
-
-def _write_metadata(path: Path) -> None:
-    event = {"event_ticker": "KXGOLD15M-26AUG102115", "series_ticker": "KXGOLD15M", "category": "Commodities"}
-    market = {
-        "ticker": MARKET, "event_ticker": "KXGOLD15M-26AUG102115", "status": "finalized", "result": "yes",
-        "settlement_ts": "2026-08-11T01:15:05.466228Z", "liquidity_dollars": "0.0000", "floor_strike": 4409.59,
-        "open_time": "2026-08-11T01:00:00Z", "close_time": "2026-08-11T01:15:00Z",
-    }  # fmt: skip
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"response": {"event": event, "markets": [market]}}))
