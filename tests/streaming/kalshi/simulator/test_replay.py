@@ -21,6 +21,7 @@ from tests.streaming.kalshi.simulator.conftest import (
     snapshot,
     trade,
     write,
+    write_metadata,
 )
 
 NOW_US = 1_795_000_000_000_000
