@@ -91,7 +91,7 @@ soak: .venv/.dev
 	@$(BIN)/python -m pytest -m soak $(ARGS); code=$$?; [ $$code = 5 ] || exit $$code
 
 lock: .venv/.dev
-	@$(BIN)/uv pip compile pyproject.toml --extra embedded --extra postgres --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --only-binary :all: --upgrade -o requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --extra embedded --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --only-binary :all: --upgrade -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --only-binary :all: --upgrade -c requirements.lock -o requirements-dev.lock
 
 clean:
