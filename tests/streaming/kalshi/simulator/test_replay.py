@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from streaming.kalshi.simulator import recording
 from streaming.kalshi.simulator.book import Book, levels_of, price_e4, size_e2
 from streaming.kalshi.simulator.exchange import Exchange
@@ -273,6 +275,7 @@ def test_further_keys_of_a_recorded_frame_are_kept(tmp_path: Path) -> None:
     assert data(client)[0]["sending_ts_ms"] == NOW_US // 1000
 
 
+@pytest.mark.slow
 def test_a_real_window_is_told_frame_by_frame_and_its_book_is_right(recordings: Path) -> None:
     ticker = "KXGOLD15M-26AUG101900-00"
     play = Play(recordings / "gold15m" / "events" / ticker)
