@@ -222,13 +222,13 @@ class Connector:
     async def _list_markets(self) -> None:
         """Ask REST which markets there are: at each new connection, and each minute while none is known."""
         while True:
-            await self._capture.connected.wait()
-            self._capture.connected.clear()
+            await self._capture.listing_due.wait()
+            self._capture.listing_due.clear()
             while not await self._list_once():
                 await asyncio.sleep(LIST_RETRY_SECONDS)
-            while not self._board.wanted() and not self._capture.connected.is_set():
+            while not self._board.wanted() and not self._capture.listing_due.is_set():
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._capture.connected.wait(), LIST_AGAIN_SECONDS)
+                    await asyncio.wait_for(self._capture.listing_due.wait(), LIST_AGAIN_SECONDS)
                 await self._list_once()
 
     async def _list_once(self) -> bool:

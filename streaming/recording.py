@@ -4,36 +4,57 @@ from collections.abc import Sequence
 
 from streaming import marks, metrics
 from streaming.capture_log import CaptureLog
-from streaming.kalshi.session import BooksMissing, SequenceGap
+from streaming.kalshi.findings import SequenceGap
 
 
 class OpenGaps:
-    """Writes gap marks; a loss of one kind on one subscription is open at most once."""
+    """Writes gap marks; the same loss is opened once, however often it is found."""
 
     def __init__(self, log: CaptureLog, feed: str) -> None:
         self._log = log
-        self._open: dict[tuple[str, int, int], int] = {}
+        self._open: dict[int, marks.GapOpen] = {}  # by the mark's n
         self._count = metrics.CONNECTOR_GAPS.labels(feed)
         self._gauge = metrics.CONNECTOR_GAPS_OPEN.labels(feed)
 
     def open(self, gap: marks.GapOpen) -> None:
-        """Mark the loss, unless one of its kind is open already."""
-        key = (gap.cause, gap.connection, gap.sid)
-        if key in self._open:
+        """Mark the loss, unless it is open already."""
+        if any(_is_same(gap, known) for known in self._open.values()):
             return
-        self._open[key] = self._log.mark(gap, connection=gap.connection)
+        self._open[self._log.mark(gap, connection=gap.connection)] = gap
         self._count.inc()
         self._gauge.set(len(self._open))
 
     def close(
-        self, causes: Sequence[str], *, to_ns: int, connection: int | None = None, sid: int | None = None
+        self,
+        causes: Sequence[str],
+        *,
+        to_ns: int,
+        connection: int | None = None,
+        sid: int | None = None,
+        ticker: str | None = None,
     ) -> None:
-        """Mark the end of every open loss of these causes (on this connection and subscription, where given)."""
-        for key in list(self._open):
-            cause, on, of = key
-            if cause in causes and connection in (None, on) and sid in (None, of):
-                self._log.mark(marks.GapClose(gap=self._open.pop(key), to_ns=to_ns), connection=on)
+        """Mark the end of every open loss of these causes (of this connection, subscription, market: where given)."""
+        for n, gap in list(self._open.items()):
+            wanted = (connection in (None, gap.connection), sid in (None, gap.sid))
+            if gap.cause in causes and all(wanted) and (ticker is None or ticker in gap.tickers):
+                self._end(n, to_ns)
+
+    def close_earlier(self, causes: Sequence[str], *, to_ns: int, than_connection: int) -> None:
+        """Mark the end of these losses where they began on an earlier connection."""
+        for n, gap in list(self._open.items()):
+            if gap.cause in causes and gap.connection < than_connection:
+                self._end(n, to_ns)
+
+    def _end(self, n: int, to_ns: int) -> None:
+        gap = self._open.pop(n)
+        self._log.mark(marks.GapClose(gap=n, to_ns=to_ns), connection=gap.connection)
         self._gauge.set(len(self._open))
+
+
+def _is_same(one: marks.GapOpen, other: marks.GapOpen) -> bool:
+    """Each hole has a mark of its own: two are the same only if they follow the same frame."""
+    facts = ((gap.cause, gap.connection, gap.sid, gap.after_n, gap.tickers) for gap in (one, other))
+    return next(facts) == next(facts)
 
 
 def sequence_gap_mark(finding: SequenceGap, *, connection: int, now_ns: int) -> marks.GapOpen:
@@ -51,13 +72,13 @@ def sequence_gap_mark(finding: SequenceGap, *, connection: int, now_ns: int) -> 
     )
 
 
-def incomplete_mark(finding: BooksMissing, *, connection: int, after: tuple[int, int]) -> marks.GapOpen:
-    """Markets whose books were asked for and never came; `after` is (n, recv_ns) of the last frame."""
+def incomplete_mark(ticker: str, *, connection: int, after: tuple[int, int]) -> marks.GapOpen:
+    """A market whose book was asked for and never came; `after` is (n, recv_ns) of the last frame."""
     return marks.GapOpen(
         cause="subscription_incomplete",
         connection=connection,
         from_ns=after[1],
         after_n=after[0],
-        tickers=list(finding.tickers),
+        tickers=[ticker],
         fault="exchange",
     )

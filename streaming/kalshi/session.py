@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 import msgspec
 
 from streaming.kalshi import commands, messages
-from streaming.kalshi.sequence import SeqCounter, Skipped
+from streaming.kalshi.findings import (
+    BookFound,
+    BooksHealed,
+    BooksMissing,
+    Finding,
+    MarketNews,
+    Ready,
+    SequenceGap,
+)
+from streaming.kalshi.sequence import SeqCounter
 
 BOOKS = "orderbook_delta"
 FIREHOSES = ("market_lifecycle_v2", "ticker", "trade")  # for all markets
@@ -15,51 +24,18 @@ CHUNK = 100  # markets a command; larger ones have been seen to go unanswered
 ANSWER_WITHIN_NS = 10 * 1_000_000_000
 SNAPSHOT_WITHIN_NS = 5 * 1_000_000_000
 TRIES = 3
+OVERFLOW = 25  # it could not send as fast as it should
+ENDED = (10, OVERFLOW)  # error codes after which a subscription is dead
+LATER = (18, 27)  # its time-out and its rate limit: the same command may be taken later
+_OF_BOOKS = ("orderbook_delta", "orderbook_snapshot")
 
 
 class ProtocolError(Exception):
-    """The conversation cannot go on: drop the connection and open another."""
+    """The conversation cannot go on: drop the connection and open another; `cause` is the gap's."""
 
-
-@dataclass(frozen=True, slots=True)
-class SequenceGap:
-    """Frames of a subscription never came; None tickers: every market."""
-
-    skipped: Skipped
-    tickers: tuple[str, ...] | None
-    after_n: int
-    after_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class BooksHealed:
-    """Every book of the subscription has its snapshot again."""
-
-    sid: int
-
-
-@dataclass(frozen=True, slots=True)
-class BooksMissing:
-    """These markets were asked for and no snapshot came."""
-
-    tickers: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """Every channel is acknowledged and every asked book has its snapshot."""
-
-    tickers: int
-
-
-@dataclass(frozen=True, slots=True)
-class MarketNews:
-    """A lifecycle frame."""
-
-    message: messages.Lifecycle
-
-
-Finding = SequenceGap | BooksHealed | BooksMissing | Ready | MarketNews
+    def __init__(self, text: str, *, cause: str = "connection_lost") -> None:
+        self.cause = cause
+        super().__init__(text)
 
 
 @dataclass(slots=True)
@@ -90,7 +66,11 @@ class KalshiSession:
     _wanted: set[str] | None = None  # None: not known yet
     _asked: set[str] = field(default_factory=set)
     _books_due: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _refused_parts: list[tuple[str, ...]] = field(default_factory=list)
+    _missing: set[str] = field(default_factory=set)
+    _findings: list[Finding] = field(default_factory=list)  # that follow from no frame
     _healing: bool = False
+    _is_complete: bool = False
     _is_ready: bool = False
 
     def start(self, *, now_ns: int) -> None:
@@ -98,9 +78,10 @@ class KalshiSession:
         for channel in self.firehoses:
             self._send("subscribe", channel, (), now_ns)
 
-    def want(self, tickers: Collection[str], *, now_ns: int) -> None:
-        """From now on these books, no others."""
+    def want(self, tickers: Collection[str], *, now_ns: int, is_complete: bool = True) -> None:
+        """From now on these books, no others; not complete while the venue has not listed its markets."""
         self._wanted = set(tickers)
+        self._is_complete = self._is_complete or is_complete
         self._pursue(now_ns)
 
     def commands_to_send(self) -> list[bytes]:
@@ -112,14 +93,16 @@ class KalshiSession:
         """Advance the conversation by one frame; raises ProtocolError."""
         try:
             envelope = messages.decode_envelope(frame)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except msgspec.DecodeError:
             self.frame_type, self.sent_ms = "", None
             return []  # kept in the log and counted by the normalizer; the connection stays
         self.frame_type, self.sent_ms = envelope.type, envelope.sending_ts_ms
-        findings = self._check(envelope, received_ns)
+        if self._sequence.is_repeated(envelope.sid, envelope.seq):
+            return []  # what it says is from before what we know
+        findings = self._drained() + self._check(envelope, received_ns)
         if envelope.sid is not None:
             self._last_seen[envelope.sid] = (n, received_ns)
-        with suppress(msgspec.DecodeError):  # a field is not as it should be: likewise
+        with suppress(msgspec.DecodeError, RecursionError):  # a field is not as it should be: likewise
             findings += self._interpret(envelope, received_ns)
         return findings + self._readiness()
 
@@ -128,12 +111,7 @@ class KalshiSession:
         for command_id, sent in list(self._waiting.items()):
             if now_ns - sent.sent_ns > ANSWER_WITHIN_NS:
                 self._repeat(command_id, sent, now_ns)
-        return self._overdue_books(now_ns)
-
-    @property
-    def is_wanting(self) -> bool:
-        """Whether `want` was called."""
-        return self._wanted is not None
+        return self._drained() + self._overdue_books(now_ns) + self._readiness()
 
     @property
     def books_sid(self) -> int | None:
@@ -142,24 +120,33 @@ class KalshiSession:
 
     # -- frames -----------------------------------------------------------------------------------
 
+    def _drained(self) -> list[Finding]:
+        found, self._findings = self._findings, []
+        return found
+
     def _check(self, envelope: messages.Envelope, now_ns: int) -> list[Finding]:
         skipped = self._sequence.check(envelope.sid, envelope.seq)
         if skipped is None:
             return []
         after_n, after_ns = self._last_seen.get(skipped.sid, (0, 0))
-        if self._channels.get(skipped.sid) != BOOKS:
-            return [SequenceGap(skipped, None, after_n, after_ns)]
+        if envelope.type in _OF_BOOKS:  # its acknowledgement may be what was lost
+            self._channels.setdefault(skipped.sid, BOOKS)
+        channel = self._channels.get(skipped.sid, "")
+        if channel != BOOKS:
+            return [SequenceGap(skipped, channel, None, after_n, after_ns)]
 
         # What was lost is never sent again: ask for every book of the subscription anew.
-        lost = tuple(sorted(self._asked))
+        lost = tuple(sorted(self._asked - self._missing))
         self._healing = True
         self._books_due.update(dict.fromkeys(lost, (now_ns, 0)))
         self._ask_snapshots(lost)
-        return [SequenceGap(skipped, lost, after_n, after_ns)]
+        return [SequenceGap(skipped, channel, lost, after_n, after_ns)]
 
     def _interpret(self, envelope: messages.Envelope, now_ns: int) -> list[Finding]:
         match envelope.type:
             case "orderbook_snapshot":
+                if envelope.sid is not None:
+                    self._channels.setdefault(envelope.sid, BOOKS)
                 return self._snapshot(msgspec.json.decode(envelope.msg, type=messages.Snapshot))
             case "market_lifecycle_v2":
                 return [MarketNews(msgspec.json.decode(envelope.msg, type=messages.Lifecycle))]
@@ -170,12 +157,18 @@ class KalshiSession:
             case "ok":
                 self._answered(envelope, now_ns)
             case "error":
-                self._refused(envelope, msgspec.json.decode(envelope.msg, type=messages.ErrorMessage))
+                return self._refused(
+                    envelope, msgspec.json.decode(envelope.msg, type=messages.ErrorMessage), now_ns
+                )
         return []
 
     def _snapshot(self, message: messages.Snapshot) -> list[Finding]:
         self._books_due.pop(message.market_ticker, None)
-        return self._healed()
+        found: list[Finding] = []
+        if message.market_ticker in self._missing:
+            self._missing.remove(message.market_ticker)
+            found.append(BookFound(message.market_ticker))
+        return found + self._healed()
 
     def _healed(self) -> list[Finding]:
         if self._books_due or not self._healing:
@@ -196,15 +189,40 @@ class KalshiSession:
         if sent.channel == BOOKS:
             self._pursue(now_ns)
 
-    def _refused(self, envelope: messages.Envelope, message: messages.ErrorMessage) -> None:
-        if message.code in (10, 25):  # the subscription is gone; its books with it
-            raise ProtocolError(f"the venue ended subscription {envelope.sid}: {message.code} {message.msg}")
-        if envelope.id in self._waiting:
-            sent = self._waiting[envelope.id]
+    def _refused(
+        self, envelope: messages.Envelope, message: messages.ErrorMessage, now_ns: int
+    ) -> list[Finding]:
+        if message.code in ENDED:  # the subscription is gone; its books with it
+            cause = "venue_overflow" if message.code == OVERFLOW else "connection_lost"
+            said = f"{message.code} {message.msg}"
+            raise ProtocolError(f"the venue ended subscription {envelope.sid}: {said}", cause=cause)
+        sent = self._waiting.get(envelope.id or 0)
+        if sent is None or message.code in LATER:
+            return []  # asked again when its time is over
+        if sent.channel != BOOKS:
             raise ProtocolError(f"{sent.action} {sent.channel} was refused: {message.code} {message.msg}")
+        del self._waiting[envelope.id or 0]
+        return self._books_refused(sent, now_ns)
+
+    def _books_refused(self, sent: _Sent, now_ns: int) -> list[Finding]:
+        """One market may be what the venue dislikes: try again in halves, until it is found out which."""
+        missing: tuple[str, ...] = ()
+        if sent.action != "delete_markets":
+            half = len(sent.tickers) // 2
+            parts = (sent.tickers[:half], sent.tickers[half:])
+            if half:
+                self._refused_parts.extend(parts)
+            else:
+                missing = sent.tickers
+                self._books_due.pop(missing[0], None)
+                self._missing.update(missing)
+        self._pursue(now_ns)
+        return [BooksMissing(missing), *self._healed()] if missing else []
 
     def _readiness(self) -> list[Finding]:
-        if self._is_ready or self._waiting or self._books_due or self._wanted != self._asked:
+        if self._is_ready or not self._is_complete or self._waiting or self._refused_parts:
+            return []
+        if self._books_due or self._wanted != self._asked:
             return []
         self._is_ready = True
         return [Ready(len(self._asked))]
@@ -228,16 +246,24 @@ class KalshiSession:
         """Bring the subscription nearer to what is wanted, one command at a time."""
         if self._wanted is None or any(sent.channel == BOOKS for sent in self._waiting.values()):
             return
-        if missing := sorted(self._wanted - self._asked)[:CHUNK]:
-            self._asked.update(missing)
-            self._books_due.update(dict.fromkeys(missing, (now_ns, 0)))
-            action = "subscribe" if self.books_sid is None else "add_markets"
-            self._send(action, BOOKS, tuple(missing), now_ns)
+        if self._refused_parts:
+            self._subscribe_books(self._refused_parts.pop(0), now_ns)
+        elif missing := sorted(self._wanted - self._asked)[:CHUNK]:
+            self._subscribe_books(tuple(missing), now_ns)
         elif surplus := sorted(self._asked - self._wanted)[:CHUNK]:
             self._asked.difference_update(surplus)
             for ticker in surplus:
                 self._books_due.pop(ticker, None)
-            self._send("delete_markets", BOOKS, tuple(surplus), now_ns)
+            self._findings += [BookFound(ticker) for ticker in surplus if ticker in self._missing]
+            self._findings += self._healed()
+            self._missing.difference_update(surplus)
+            if self.books_sid is not None:
+                self._send("delete_markets", BOOKS, tuple(surplus), now_ns)
+
+    def _subscribe_books(self, tickers: tuple[str, ...], now_ns: int) -> None:
+        self._asked.update(tickers)
+        self._books_due.update(dict.fromkeys(tickers, (now_ns, 0)))
+        self._send("subscribe" if self.books_sid is None else "add_markets", BOOKS, tickers, now_ns)
 
     def _repeat(self, command_id: int, sent: _Sent, now_ns: int) -> None:
         if sent.tries >= TRIES:
@@ -254,11 +280,12 @@ class KalshiSession:
         hopeless = tuple(ticker for ticker in late if self._books_due[ticker][1] >= TRIES)
         for ticker in hopeless:
             del self._books_due[ticker]
+        self._missing.update(hopeless)
         for ticker in set(late) - set(hopeless):
             self._books_due[ticker] = (now_ns, self._books_due[ticker][1] + 1)
         self._ask_snapshots(sorted(set(late) - set(hopeless)))
         missing: list[Finding] = [BooksMissing(hopeless)] if hopeless else []
-        return missing + self._healed() + self._readiness()
+        return missing + self._healed()
 
     def _ask_snapshots(self, tickers: Sequence[str]) -> None:
         """`get_snapshot` is answered by the snapshots themselves, not by `ok`."""

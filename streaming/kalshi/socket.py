@@ -17,18 +17,27 @@ from streaming.records import Kind
 MAX_FRAME_BYTES = 16 * 1024 * 1024  # the library's 1 MiB would end the connection at a large frame
 PING_EVERY_SECONDS = 2.0
 SILENT_FOR_SECONDS = 6.0
+NO_CLOSE, TOO_LARGE = 1006, 1009  # RFC 6455, 7.4.1
 OnFrame = Callable[[int, bytes, int], object]  # kind, payload, received_ns
 
 
 class _Tapped(ClientConnection):
     """Gives each message away in the turn of the loop in which its bytes arrived: no queue, no task in between."""
 
-    def __init__(self, *args: Any, on_frame: OnFrame, **options: Any) -> None:
+    def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._on_frame = on_frame
+        self._early: list[tuple[int, bytes, int]] = []
+        self._on_frame: OnFrame = lambda *frame: self._early.append(frame)
         self._parts: list[bytes] = []
         self._kind = Kind.TEXT
         self.active_at = time.monotonic()
+
+    def listen(self, on_frame: OnFrame) -> None:
+        """From now on frames go there; first those that came with the handshake's answer."""
+        self._on_frame = on_frame
+        early, self._early = self._early, []
+        for frame in early:
+            on_frame(*frame)
 
     def process_event(self, event: Any) -> None:
         """Keep data frames from the library's queue; its handshake, pings and closing stay its own."""
@@ -54,26 +63,32 @@ class _Tapped(ClientConnection):
             self._on_frame(self._kind, whole, time.time_ns())
 
 
-class KalshiSocket:
-    """An open connection; `ended` returns (code, reason) when it is over."""
+class _Connect(connect):
+    """A redirect is refused: our signature is for the host that the operator named."""
 
-    def __init__(self, connection: _Tapped) -> None:
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+class KalshiSocket:
+    """An open connection; `listen` at once; `ended` returns (code, reason) when it is over."""
+
+    def __init__(self, connection: _Tapped, *, silent_for: float = SILENT_FOR_SECONDS) -> None:
         self._connection = connection
+        self._silent_for = silent_for
         self._watchdog = asyncio.create_task(self._watch(), name="watchdog")
         self._pings = asyncio.create_task(self._ping(), name="pings")
         self._silent = False
 
     @classmethod
-    async def open(cls, url: str, credentials: Credentials | None, on_frame: OnFrame) -> "KalshiSocket":
-        """Connect and shake hands; raises OSError, TimeoutError or websockets' InvalidHandshake."""
-
-        def tapped(*args: Any, **options: Any) -> ClientConnection:
-            return _Tapped(*args, on_frame=on_frame, **options)
-
+    async def open(
+        cls, url: str, credentials: Credentials | None, *, silent_for: float = SILENT_FOR_SECONDS
+    ) -> "KalshiSocket":
+        """Connect and shake hands; raises OSError, TimeoutError or websockets' WebSocketException."""
         headers = credentials.headers("GET", urlsplit(url).path) if credentials else None
-        connection = await connect(
+        connection = await _Connect(
             url,
-            create_connection=tapped,  # type: ignore[arg-type]  # any callable that makes one will do
+            create_connection=_Tapped,
             additional_headers=headers,
             compression=None,
             max_size=MAX_FRAME_BYTES,
@@ -83,7 +98,11 @@ class KalshiSocket:
             proxy=None,
         )
         assert isinstance(connection, _Tapped)
-        return cls(connection)
+        return cls(connection, silent_for=silent_for)
+
+    def listen(self, on_frame: OnFrame) -> None:
+        """Hand every frame over, the ones that are here already at once."""
+        self._connection.listen(on_frame)
 
     async def send(self, command: bytes) -> None:
         """Send one command as a text frame; raises ConnectionClosed."""
@@ -95,8 +114,11 @@ class KalshiSocket:
         for task in (self._watchdog, self._pings):
             task.cancel()
         if self._silent:
-            return 1006, f"nothing was heard for {SILENT_FOR_SECONDS:.0f} s"
-        return self._connection.close_code or 1006, self._connection.close_reason or ""
+            return NO_CLOSE, f"nothing was heard for {self._silent_for:.0f} s"
+        ours = self._connection.protocol.close_sent
+        if ours is not None and ours.code == TOO_LARGE:
+            return TOO_LARGE, ours.reason
+        return self._connection.close_code or NO_CLOSE, self._connection.close_reason or ""
 
     async def close(self) -> None:
         """Say goodbye and read what the venue sent before it heard."""
@@ -108,10 +130,18 @@ class KalshiSocket:
 
     async def _watch(self) -> None:
         """A task of its own: a ping that blocks must not keep the silence from being seen."""
-        while (quiet := time.monotonic() - self._connection.active_at) < SILENT_FOR_SECONDS:
-            await asyncio.sleep(SILENT_FOR_SECONDS - quiet + 0.01)
+        while not (self._quiet() >= self._silent_for and await self._is_still_quiet()):
+            await asyncio.sleep(max(self._silent_for - self._quiet(), 0) + 0.01)
         self._silent = True
         self.abort()
+
+    def _quiet(self) -> float:
+        return time.monotonic() - self._connection.active_at
+
+    async def _is_still_quiet(self) -> bool:
+        """A loop that was held up has not read yet what came meanwhile: let it, then look again."""
+        await asyncio.sleep(0.05)
+        return self._quiet() >= self._silent_for
 
     async def _ping(self) -> None:
         with suppress(ConnectionClosed):

@@ -1,0 +1,72 @@
+"""What follows from the session's findings: gap marks in the capture log, news for the board of markets."""
+
+import asyncio
+
+import structlog
+
+from streaming import marks, metrics
+from streaming.capture_log import CaptureLog
+from streaming.kalshi.findings import (
+    BookFound,
+    BooksHealed,
+    BooksMissing,
+    Finding,
+    MarketNews,
+    Ready,
+    SequenceGap,
+)
+from streaming.kalshi.markets import MarketBoard
+from streaming.recording import OpenGaps, incomplete_mark, sequence_gap_mark
+
+log = structlog.get_logger()
+
+LIFECYCLE = "market_lifecycle_v2"
+# Losses of a whole connection: over as soon as the next one is ready.
+LOST = ("connection_lost", "auth_failed", "rate_limited", "venue_overflow", "oversize_frame")
+OF_BOOKS = ("sequence_gap", "subscription_incomplete")
+
+
+class Consequences:
+    """`listing_due` is set whenever what REST says of the markets may be news."""
+
+    def __init__(self, capture_log: CaptureLog, gaps: OpenGaps, board: MarketBoard, *, feed: str) -> None:
+        self.listing_due = asyncio.Event()
+        self._log, self._gaps, self._board, self._feed = capture_log, gaps, board, feed
+
+    def draw(
+        self, findings: list[Finding], *, connection: int, last_frame: tuple[int, int], now_ns: int
+    ) -> None:
+        """Act on the findings of one connection; `last_frame` is (n, recv_ns)."""
+        for finding in findings:
+            match finding:
+                case Ready():
+                    self._ready(finding, connection, now_ns)
+                case MarketNews():
+                    self._board.learn(finding.message)
+                case SequenceGap():
+                    self._sequence_gap(finding, connection, now_ns)
+                case BooksHealed():
+                    self._gaps.close(["sequence_gap"], to_ns=now_ns, connection=connection, sid=finding.sid)
+                case BooksMissing():
+                    for ticker in finding.tickers:
+                        self._gaps.open(incomplete_mark(ticker, connection=connection, after=last_frame))
+                case BookFound():
+                    self._found(finding.ticker, connection, now_ns)
+
+    def _ready(self, finding: Ready, connection: int, now_ns: int) -> None:
+        self._log.mark(marks.ConnectionReady(connection, finding.tickers), connection=connection)
+        self._gaps.close(LOST, to_ns=now_ns)
+        # What was missing on an earlier connection was asked for anew on this one.
+        self._gaps.close_earlier(OF_BOOKS, to_ns=now_ns, than_connection=connection)
+        log.info("ready", books=finding.tickers, connection=connection)
+
+    def _sequence_gap(self, finding: SequenceGap, connection: int, now_ns: int) -> None:
+        metrics.CONNECTOR_ERRORS_TOTAL.labels(self._feed, "sequence").inc()
+        self._gaps.open(sequence_gap_mark(finding, connection=connection, now_ns=now_ns))
+        if finding.tickers is None:  # nothing to wait for: what was skipped is all that is missing
+            self._gaps.close(["sequence_gap"], to_ns=now_ns, connection=connection, sid=finding.skipped.sid)
+        if finding.channel == LIFECYCLE:  # a market may have been created or determined unheard
+            self.listing_due.set()
+
+    def _found(self, ticker: str, connection: int, now_ns: int) -> None:
+        self._gaps.close(["subscription_incomplete"], to_ns=now_ns, connection=connection, ticker=ticker)
