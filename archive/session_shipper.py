@@ -21,7 +21,7 @@ from streaming.capture_log import (
     names_of,
     segments,
 )
-from streaming.dead_session import PUBLISHED, end_dead_session, has_ended, last_record
+from streaming.dead_session import PUBLISHED, end_dead_session, is_end, last_record
 from streaming.records import Record
 
 log = structlog.get_logger()
@@ -69,7 +69,7 @@ class SessionShipper:
         days = days_between(day_of(first.received_ns), day_of(last.received_ns))
         done = self._committer.committed(self.folder.name, first_n=first_n, days=days)
         self._builder.connector_version = done.connector_version
-        if done.last_n == last.n and has_ended(self.folder):
+        if done.last_n == last.n and is_end(last):
             self.ended_ns = last.received_ns
         return done.last_n
 

@@ -18,7 +18,7 @@ def end_dead_session(folder: Path) -> bool:
     Safe to call from several processes at once: the log's writer lock lets one of them do it.
     """
     last = last_record(folder)
-    if last is None or _is_end(last):
+    if last is None or is_end(last):
         return False
     names = names_of(folder)
     if names is None:
@@ -29,7 +29,7 @@ def end_dead_session(folder: Path) -> bool:
         return False
     try:
         last = last_record(folder)
-        if last is None or _is_end(last):
+        if last is None or is_end(last):
             return False
         log.mark(_crash_mark(folder, last))
         log.mark(marks.SessionEnd(reason="process_crash"))
@@ -43,7 +43,7 @@ def unannounced(folder: Path) -> GapNotice | None:
     if (folder / ANNOUNCED).exists():
         return None
     last = last_record(folder)
-    if last is None or not _is_end(last):
+    if last is None or not is_end(last):
         return None
     crash = _crash_of(folder, last)
     if crash is not None:
@@ -85,7 +85,7 @@ def _crash_of(folder: Path, last: Record) -> tuple[int, marks.GapOpen] | None:
 def has_ended(folder: Path) -> bool:
     """Whether the session's last record is its end mark."""
     last = last_record(folder)
-    return last is not None and _is_end(last)
+    return last is not None and is_end(last)
 
 
 def last_record(folder: Path) -> Record | None:
@@ -100,7 +100,8 @@ def last_record(folder: Path) -> Record | None:
     return None
 
 
-def _is_end(record: Record) -> bool:
+def is_end(record: Record) -> bool:
+    """Whether this record is a session's end mark."""
     return record.kind == Kind.MARK and isinstance(marks.decode(record.payload), marks.SessionEnd)
 
 
