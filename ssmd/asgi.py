@@ -49,12 +49,15 @@ async def _no_such_socket(scope: dict[str, Any], receive: Receive, send: Send) -
     await send({"type": "websocket.close", "code": 4404})
 
 
+_sockets = [
+    path("v1/stream", _stream),
+    path("<path:rest>", _no_such_socket),  # type: ignore[arg-type]  # an ASGI application, as channels wants it
+]
+
 application = ProtocolTypeRouter(
     {
         "http": _http,
-        "websocket": AuthMiddlewareStack(
-            URLRouter([path("v1/stream", _stream), path("<path:rest>", _no_such_socket)])
-        ),
+        "websocket": AuthMiddlewareStack(URLRouter(_sockets)),
         "lifespan": _lifespan,
     }
 )

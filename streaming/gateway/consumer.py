@@ -30,7 +30,7 @@ SEND_WITHIN_SECONDS = 10.0
 FindMarkets = Callable[[str, Sequence[str]], Awaitable[tuple[set[str], dict[str, str]]]]
 
 
-class GatewayConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels has no types
+class GatewayConsumer(AsyncWebsocketConsumer):
     """One client of `/v1/stream`."""
 
     # Market data never passes the channel layer, which drops silently.
