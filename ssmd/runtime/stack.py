@@ -13,7 +13,7 @@ from registry.preflight import RecordingPlan
 from registry.refusal import ExitCode, Reason, Refused
 from ssmd.runtime import embedded, flow, login, programs
 from ssmd.runtime.programs import ExchangeOptions, Program
-from ssmd.runtime.supervisor import Supervisor, SupervisorGone
+from ssmd.runtime.supervisor import State, Supervisor, SupervisorGone
 from ssmd.runtime.talk import Talk, last_lines
 
 FLOW_WITHIN_SECONDS = 60.0
@@ -44,6 +44,7 @@ class Stack:
         self.capture = Path(settings.CAPTURE_DIR) / plan.environment
         self.programs = self._programs()
         self.supervisor = Supervisor(folder, self._environment())
+        self.known: dict[str, State] = {}  # the programs as they were when last looked at
 
     def _programs(self) -> list[Program]:
         found = [server.program for server in (self.bus, self.broker) if server.program]
@@ -94,6 +95,7 @@ class Stack:
         self._await_flow()
         first_data = self.talk.seconds
         self._start("worker", "beat")
+        self.known = self.supervisor.states()
         stdout.write(self._announcement(first_data))
         stdout.flush()
 

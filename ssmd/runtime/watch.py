@@ -14,7 +14,6 @@ LOOK_EVERY_SECONDS = 1.0
 
 def watch(stack: Stack) -> None:
     """Stay until asked to stop; refused when supervisord itself is gone."""
-    known: dict[str, State] = {}
     next_status = time.monotonic() + STATUS_EVERY_SECONDS / 3
     while True:
         time.sleep(LOOK_EVERY_SECONDS)
@@ -23,9 +22,9 @@ def watch(stack: Stack) -> None:
             raise stack.failure(problem, "supervisord", stack.log_of("supervisord"))
         states = stack.supervisor.states()
         for name, state in states.items():
-            if news := change(known.get(name), state):
+            if news := change(stack.known.get(name), state):
                 stack.talk.say(f"{name} {news}. Its log is {stack.log_of(name)}")
-        known = states
+        stack.known = states
         if time.monotonic() >= next_status:
             next_status += STATUS_EVERY_SECONDS
             stack.talk.say(status(stack, states))
