@@ -8,6 +8,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from streaming import marks, records
@@ -85,7 +86,12 @@ class CaptureLog:
         data = pack(Record(self.last_n + 1, stamped, connection, kind, payload))
         if self._written + len(data) > self._segment_bytes:
             self._new_segment()
-        _write_all(self._file, data)
+        try:
+            _write_all(self._file, data)
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(self._file, self._written)  # half a record would hide what comes after it
+            raise
         self._written += len(data)
         self._unsynced = True
         self.last_n += 1

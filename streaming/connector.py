@@ -20,7 +20,7 @@ import structlog
 
 from registry.refusal import ExitCode, Reason, Refused
 from streaming import dead_session, lifetime, marks, metrics
-from streaming.capture_log import CaptureLog, CaptureLogReader, Cursor
+from streaming.capture_log import CaptureLog, CaptureLogError, CaptureLogReader, Cursor
 from streaming.events import GapNotice
 from streaming.kalshi.capture import Capture
 from streaming.kalshi.markets import MarketBoard, Patterns
@@ -34,6 +34,7 @@ SYNC_EVERY_SECONDS = 0.05
 TICK_SECONDS = 1.0
 LIST_AGAIN_SECONDS = 60.0
 LIST_RETRY_SECONDS = 3.0
+TICKERS_A_REQUEST = 50  # names of 200 characters still fit into a URL
 STOPPED = "stopped"
 
 
@@ -68,13 +69,21 @@ class ConnectorConfig:
 
 def run(config: ConnectorConfig) -> None:
     """The process's main; raises Refused for what an operator has to mend."""
-    metrics.init_connector(config.feed)
-    metrics.serve_metrics(config.metrics_port)
     lock = _only_connector(config.capture)
     try:
+        metrics.init_connector(config.feed)
+        _serve_metrics(config.metrics_port)
         lifetime.run("connector", Connector(config).run)
     finally:
         os.close(lock)
+
+
+def _serve_metrics(port: int) -> None:
+    try:
+        metrics.serve_metrics(port)
+    except OSError as error:
+        reason = Reason(f"port {port} for /metrics: {error.strerror}", "Name a free one with --metrics-port.")
+        raise Refused([reason], exit_code=ExitCode.CONFLICT) from error
 
 
 def _only_connector(folder: Path) -> int:
@@ -119,29 +128,29 @@ class Connector:
         self._capture = Capture(self._config, self._log, self._board)
         publisher = self._publisher(notices)
         self._log.on_append = _setter(self._capture.fresh, publisher.fresh)
-        reason = STOPPED
         try:
             async with asyncio.TaskGroup() as group:
                 helpers = [group.create_task(job()) for job in (self._sync, self._tick, self._list_markets)]
                 group.create_task(publisher.run(self._config.nats_url, self._writing_ended), name="publisher")
-                await self._capture.run(stop)
-                self._end(reason)
+                await self._record(stop)
                 for helper in helpers:
                     helper.cancel()
-            self._announce(notices)
-        except BaseException as error:
-            reason = f"failed: {type(error).__name__}"
-            raise
         finally:
-            if not self._writing_ended.is_set():
-                self._end(reason)
-            self._log.close()
+            # After a failure no end mark is written: what was lost with it is the `process_crash` gap's to tell.
+            with suppress(OSError):
+                self._log.close()
+
+    async def _record(self, stop: asyncio.Event) -> None:
+        try:
+            await self._capture.run(stop)
+        except Refused:  # the venue's, with its gap marked: nothing was lost by us
+            self._end("refused")
+            raise
+        self._log.mark(self._teardown_mark())
+        self._end(STOPPED)
 
     def _end(self, reason: str) -> None:
-        with suppress(OSError):
-            if reason == STOPPED:
-                self._log.mark(self._teardown_mark())
-            self._log.mark(marks.SessionEnd(reason=reason))
+        self._log.mark(marks.SessionEnd(reason=reason))
         self._writing_ended.set()
         log.info("session ended", session=self.session, reason=reason, records=self._log.last_n)
 
@@ -161,15 +170,19 @@ class Connector:
         """Sessions that crashed, or could not publish all: the bus has to be told."""
         notices = []
         for folder in sorted(path for path in self._config.capture.iterdir() if path.is_dir()):
-            dead_session.end_dead_session(folder)
-            if notice := dead_session.unannounced(folder):
+            try:
+                dead_session.end_dead_session(folder)
+                notice = dead_session.unannounced(folder)
+            except (CaptureLogError, OSError, ValueError) as error:  # an old log must not stop a new one
+                log.error("old session not readable", folder=str(folder), error=str(error))
+                continue
+            if notice is not None:
                 notices.append(notice)
         return notices
 
-    def _announce(self, notices: list[GapNotice]) -> None:
-        for notice in notices:
-            with suppress(OSError):  # the shipper may have removed the folder
-                dead_session.announced(self._config.capture / notice.session)
+    def _announced(self, notice: GapNotice) -> None:
+        with suppress(OSError):  # the shipper may have removed the folder
+            dead_session.announced(self._config.capture / notice.session)
 
     def _start_mark(self) -> marks.SessionStart:
         config = self._config
@@ -192,6 +205,7 @@ class Connector:
             stream=self._config.stream,
             with_raw=self._config.with_raw,
             notices=notices,
+            on_announced=self._announced,
         )
 
     async def _sync(self) -> None:
@@ -235,7 +249,7 @@ class Connector:
         try:
             async with KalshiRest(self._config.rest_endpoint, self._config.credentials) as rest:
                 await self._learn_from(rest)
-        except (httpx.HTTPError, KeyError, ValueError) as error:
+        except (httpx.HTTPError, ValueError) as error:
             log.warning("markets not listed", error=str(error) or type(error).__name__)
             metrics.CONNECTOR_ERRORS_TOTAL.labels(self._config.feed, "venue").inc()
             return False
@@ -256,10 +270,12 @@ class Connector:
         """One for everything, else one for each series and one for the tickers."""
         if self._config.is_everything:
             return [{}]
+        tickers = sorted(self._config.tickers)
         by_series = [{"series_ticker": series} for series in sorted(self._board.patterns.series)]
-        return by_series + (
-            [{"tickers": ",".join(sorted(self._config.tickers))}] if self._config.tickers else []
-        )
+        return by_series + [
+            {"tickers": ",".join(tickers[start : start + TICKERS_A_REQUEST])}
+            for start in range(0, len(tickers), TICKERS_A_REQUEST)
+        ]
 
 
 def _setter(*events: asyncio.Event) -> Callable[[], None]:

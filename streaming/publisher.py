@@ -1,6 +1,7 @@
 """Reads the capture log behind the connector and puts its events on the bus."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
@@ -34,63 +35,82 @@ class Publisher:
         stream: transport.StreamSpec,
         with_raw: bool,
         notices: list[GapNotice],
+        on_announced: Callable[[GapNotice], None] = lambda notice: None,
     ) -> None:
         self.fresh = asyncio.Event()
         self.normalizer = Normalizer(session)
         self._reader, self._cursor = reader, cursor
         self._stream, self._feed, self._with_raw = stream, stream.feed, with_raw
-        self._notices = notices
+        self._notices, self._on_announced = notices, on_announced
         self._outbox: transport.Outbox | None = None
         self._client: Client | None = None
         self._published = metrics.CONNECTOR_PUBLISHED.labels(self._feed)
 
     async def run(self, nats_url: str, writing_ended: asyncio.Event) -> None:
         """Publish until the log has ended and everything of it is acknowledged, or the bus cannot be reached then."""
-        client = await self._connect(nats_url, writing_ended)
-        if client is None:
+        if not await self._connect(nats_url, writing_ended):
             return
-        keeper = asyncio.create_task(self._keep(), name="keep cursor")
+        keeper = asyncio.create_task(self._keep(nats_url), name="keep cursor")
         publishing = asyncio.create_task(self._publish_log(writing_ended), name="publish log")
         try:
-            await self._until_drained(publishing, writing_ended)
+            await self._until_drained(publishing, keeper, writing_ended)
         finally:
             keeper.cancel()
             publishing.cancel()
             self._store()
-            with suppress(NatsError, TimeoutError):
-                await client.close()
+            await _close(self._client)
 
-    async def _until_drained(self, publishing: "asyncio.Task[None]", writing_ended: asyncio.Event) -> None:
+    async def _until_drained(
+        self,
+        publishing: "asyncio.Task[None]",
+        keeper: "asyncio.Task[None]",
+        writing_ended: asyncio.Event,
+    ) -> None:
         """What the bus does not take in time stays unpublished: the cursor says so, and raw has it."""
         ended = asyncio.create_task(writing_ended.wait(), name="writing ended")
-        await asyncio.wait({publishing, ended}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({publishing, keeper, ended}, return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
-        await asyncio.wait({publishing}, timeout=DRAIN_SECONDS)
-        if publishing.done():
-            publishing.result()
+        await asyncio.wait({publishing, keeper}, timeout=DRAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        for task in (publishing, keeper):
+            if task.done():
+                task.result()
 
-    async def _connect(self, url: str, writing_ended: asyncio.Event) -> Client | None:
-        """The bus may be away when capture starts; it is waited for as long as the session lasts."""
+    async def _connect(self, url: str, writing_ended: asyncio.Event) -> bool:
+        """The bus may be away when capture starts; it is waited for as long as the session lasts.
+
+        A bus that is there at the start and is not what it should be ends the session; one that comes later does
+        not: by then there is a recording to lose.
+        """
+        is_start = True
         while not writing_ended.is_set():
             try:
-                client = await transport.connect(url, name="connector")
-                await transport.ensure_stream(client, self._stream)
+                self._client = await self._reach(url)
             except (NatsError, OSError, TimeoutError) as error:
                 log.warning("bus not reachable", error=str(error) or type(error).__name__)
-                await asyncio.sleep(1)
-                continue
             except Refused as refused:
                 log.error("bus refused", reasons=[str(reason) for reason in refused.reasons])
-                raise
-            self._client = client
-            self._outbox = transport.Outbox(client, on_stored=self._published.inc)
-            await self._outbox.open()
-            return client
-        return None
+                if is_start:
+                    raise
+            else:
+                self._outbox = transport.Outbox(self._client, on_stored=self._published.inc)
+                await self._outbox.open()
+                return True
+            is_start = False
+            with suppress(TimeoutError):
+                await asyncio.wait_for(writing_ended.wait(), 1)
+        return False
+
+    async def _reach(self, url: str) -> Client:
+        client = await transport.connect(url, name="connector")
+        try:
+            await transport.ensure_stream(client, self._stream)
+        except BaseException:
+            await _close(client)
+            raise
+        return client
 
     async def _publish_log(self, writing_ended: asyncio.Event) -> None:
-        for notice in self._notices:
-            await self._offer(notice, identity=f"{notice.session}.{notice.number}.0", n=0)
+        await self._announce()
         while True:
             self.fresh.clear()
             was_ended = writing_ended.is_set()
@@ -101,6 +121,14 @@ class Publisher:
                 return await self._drain()
             else:
                 await self._wait_for_more()
+
+    async def _announce(self) -> None:
+        """What earlier sessions could not say themselves; said once it is stored."""
+        for notice in self._notices:
+            await self._offer(notice, identity=f"{notice.session}.{notice.number}.0", n=0)
+        await self._drain()
+        for notice in self._notices:
+            self._on_announced(notice)
 
     async def _wait_for_more(self) -> None:
         with suppress(TimeoutError):
@@ -117,9 +145,13 @@ class Publisher:
 
     async def _offer(self, event: Event, *, identity: str, n: int) -> None:
         assert self._outbox is not None
-        await self._outbox.publish(
-            subjects.address(self._feed, event), wire.encode(event), identity=identity, n=n
-        )
+        try:
+            payload = wire.encode(event)
+        except wire.WireError as error:  # raw has the frame; one value that does not fit must not end us
+            log.error("event not publishable", identity=identity, error=str(error))
+            metrics.CONNECTOR_ERRORS_TOTAL.labels(self._feed, "publish").inc()
+            return
+        await self._outbox.publish(subjects.address(self._feed, event), payload, identity=identity, n=n)
 
     async def _offer_raw(self, record: Record) -> None:
         """The frame as it came, to whoever listens now; kept by no stream, acknowledged by nobody."""
@@ -133,20 +165,48 @@ class Publisher:
         while self._outbox.waiting:
             await asyncio.sleep(0.02)
 
-    async def _keep(self) -> None:
+    async def _keep(self, url: str) -> None:
+        assert self._outbox is not None
         while True:
             await asyncio.sleep(STORE_EVERY_SECONDS)
             self._store()
-            if self._outbox is not None:
-                await self._outbox.repeat_overdue()
-                if self._outbox.refused:
-                    log.warning("bus does not store", reason=self._outbox.refused)
+            await self._outbox.repeat_overdue()
+            if self._outbox.refused:
+                log.warning("bus does not store", reason=self._outbox.refused)
+                await self._mend_stream()
+            if self._client is not None and self._client.is_closed:
+                await self._replace_client(url)
+
+    async def _mend_stream(self) -> None:
+        """Somebody may have deleted the stream: make it again; anything else is for an operator."""
+        assert self._client is not None
+        with suppress(NatsError, TimeoutError, Refused):
+            await transport.ensure_stream(self._client, self._stream)
+
+    async def _replace_client(self, url: str) -> None:
+        """The library gives up for ever on some errors of the server; we do not."""
+        assert self._outbox is not None
+        log.warning("bus closed the connection", error=str(self._client.last_error) if self._client else "")
+        with suppress(NatsError, OSError, TimeoutError, Refused):
+            self._client = await self._reach(url)
+            await self._outbox.move(self._client)
 
     def _store(self) -> None:
         if self._outbox is None:
             return
-        self._cursor.store(self._outbox.floor)
+        try:
+            self._cursor.store(self._outbox.floor)
+        except OSError as error:  # an older cursor only overstates what is unpublished
+            log.warning("cursor not stored", error=str(error))
         metrics.CONNECTOR_PUBLISHED_LAST_N.labels(self._feed).set(self._outbox.floor)
+
+
+async def _close(client: Client | None) -> None:
+    if client is None:
+        return
+    with suppress(NatsError, OSError, TimeoutError):
+        async with asyncio.timeout(2):
+            await client.close()
 
 
 def _identity(event: Event) -> str:

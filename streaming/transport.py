@@ -7,20 +7,25 @@ from dataclasses import dataclass
 
 import msgspec
 import nats
+import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 from nats.js.api import RePublish, StreamConfig
-from nats.js.errors import NotFoundError
+from nats.js.errors import BadRequestError, NotFoundError
 
 from registry.refusal import ExitCode, Reason, Refused
 from streaming import subjects
+
+log = structlog.get_logger()
 
 OLDEST_SERVER = (2, 10)
 RETENTION_SECONDS = 72 * 3600
 DEDUPE_SECONDS = 120
 ACK_WITHIN_SECONDS = 2.0
 WINDOW = 4096  # messages that may wait for their ack
+_HEADER_BYTES = 1024  # of a message's size: its identity; the server counts it, the library does not
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +43,12 @@ class StreamSpec:
         return StreamConfig(
             name=self.name,
             subjects=subjects.of_stream(self.feed),
+            retention="limits",
             storage="file",
             discard="old",
+            max_msgs=-1,
+            max_msgs_per_subject=-1,
+            max_msg_size=-1,
             max_age=RETENTION_SECONDS,
             max_bytes=self.max_bytes,
             duplicate_window=DEDUPE_SECONDS,
@@ -76,6 +85,12 @@ async def _quiet(_: Exception) -> None:
     """The library would log every failed attempt; callers watch `is_connected`."""
 
 
+_CHECKED = (
+    "subjects", "retention", "storage", "discard", "max_age", "max_bytes", "max_msgs", "max_msgs_per_subject",
+    "max_msg_size", "duplicate_window", "num_replicas", "no_ack", "allow_direct", "republish",
+)  # fmt: skip
+
+
 async def ensure_stream(client: Client, spec: StreamSpec) -> None:
     """Make the stream, or check that the one there is the one asked for; raises Refused with the differences."""
     _require_version(client)
@@ -84,21 +99,14 @@ async def ensure_stream(client: Client, spec: StreamSpec) -> None:
     try:
         found = (await js.stream_info(spec.name)).config
     except NotFoundError:
-        await js.add_stream(wanted)
+        await _add_stream(js, wanted)
         return
     drift = [
         Reason(
-            f"stream {spec.name}: {key} is {getattr(found, key)!r}, the environment says {getattr(wanted, key)!r}"
+            f"stream {spec.name}: {key} is {_plain(getattr(found, key))}, the environment says"
+            f" {_plain(getattr(wanted, key))}"
         )
-        for key in (
-            "subjects",
-            "storage",
-            "discard",
-            "max_age",
-            "max_bytes",
-            "duplicate_window",
-            "num_replicas",
-        )
+        for key in _CHECKED
         if _plain(getattr(found, key)) != _plain(getattr(wanted, key))
     ]
     if drift:
@@ -107,9 +115,20 @@ async def ensure_stream(client: Client, spec: StreamSpec) -> None:
         )
 
 
+async def _add_stream(js: JetStreamContext, wanted: StreamConfig) -> None:
+    try:
+        await js.add_stream(wanted)
+    except BadRequestError as error:  # another stream takes these subjects, or the server cannot hold so much
+        remedy = "Give each environment a feed of its own, or change the other stream by hand."
+        raise Refused([Reason(f"stream {wanted.name}: {error.description}", remedy)]) from error
+
+
 def _plain(value: object) -> object:
+    """A setting as text, the same from our words and from the server's."""
     if isinstance(value, list):
         return sorted(value)
+    if isinstance(value, RePublish):
+        return f"{value.src} to {value.dest}"
     return str(getattr(value, "value", value)).removesuffix(".0")
 
 
@@ -155,19 +174,29 @@ class Outbox:
 
     def __init__(self, client: Client, *, on_stored: Callable[[], None] = lambda: None) -> None:
         self._client = client
+        self._reconnects = client.stats["reconnects"]
         self._on_stored = on_stored
         self._inbox = client.new_inbox()
         self._waiting: dict[int, _Message] = {}
         self._last_token = 0
         self._offered_n = 0
         self._room = asyncio.Event()
+        self._catching_up = asyncio.Lock()
         self.refused: str = ""
+        self.oversized = 0  # messages larger than the server takes
 
     async def open(self) -> None:
         """Listen for acks."""
+        self._reconnects = self._client.stats["reconnects"]
         await self._client.subscribe(
             f"{self._inbox}.*", cb=self._acknowledged, pending_msgs_limit=-1, pending_bytes_limit=-1
         )
+
+    async def move(self, client: Client) -> None:
+        """Go on with another client: everything without an ack is sent again."""
+        self._client, self._inbox = client, client.new_inbox()
+        await self.open()
+        await self._repeat(list(self._waiting.items()))
 
     @property
     def floor(self) -> int:
@@ -176,15 +205,26 @@ class Outbox:
         return self._offered_n if oldest is None else max(oldest.n - 1, 0)
 
     @property
+    def _is_refused(self) -> bool:
+        """While the stream refuses one message, later ones must not overtake it."""
+        return bool(self.refused and self._waiting)
+
+    @property
     def waiting(self) -> int:
         """Messages without an ack."""
         return len(self._waiting)
 
     async def publish(self, subject: str, payload: bytes, *, identity: str, n: int) -> None:
         """Send one message of record n; waits while the window is full or the server away."""
-        while len(self._waiting) >= WINDOW or not self._client.is_connected:
+        while len(self._waiting) >= WINDOW or not self._client.is_connected or self._is_refused:
             self._room.clear()
             await self._wait_for_room()
+        if self._client.stats["reconnects"] != self._reconnects:
+            await self._catch_up()
+        if len(payload) > self._client.max_payload - _HEADER_BYTES:
+            self.oversized += 1  # it never can be stored; raw has the frame
+            log.error("event too large for the bus", identity=identity, bytes=len(payload))
+            return
         self._last_token += 1
         message = _Message(subject, payload, identity, n, time.monotonic())
         self._waiting[self._last_token] = message
@@ -198,10 +238,23 @@ class Outbox:
         """Send again, under the same identity, what was not acknowledged in time: it may have been stored."""
         if not self._client.is_connected:
             return
-        now = time.monotonic()
-        for token, message in list(self._waiting.items()):
-            if now - message.sent_at >= ACK_WITHIN_SECONDS and token in self._waiting:
-                message.sent_at = now
+        if self._client.stats["reconnects"] != self._reconnects:
+            await self._catch_up()
+            return
+        before = time.monotonic() - ACK_WITHIN_SECONDS
+        await self._repeat([(token, one) for token, one in self._waiting.items() if one.sent_at <= before])
+
+    async def _catch_up(self) -> None:
+        """After a reconnect, before anything new: else the stream would hold a market's events in another order."""
+        async with self._catching_up:
+            while (reconnects := self._client.stats["reconnects"]) != self._reconnects:
+                await self._repeat(list(self._waiting.items()))
+                self._reconnects = reconnects
+
+    async def _repeat(self, messages: list[tuple[int, _Message]]) -> None:
+        for token, message in messages:
+            if token in self._waiting:
+                message.sent_at = time.monotonic()
                 await self._send(token, message)
 
     async def _wait_for_room(self) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -16,6 +16,7 @@ from streaming.kalshi.signing import signed_headers
 PAGE = 1000
 # A Basic key has 200 tokens a second and a request costs 10: half of it is left to the key's other users.
 SECONDS_BETWEEN = 0.1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TRANSIENT = (429, 500, 502, 503, 504)
 
 
@@ -38,6 +39,7 @@ class KalshiRest:
         self._base = base_url.rstrip("/")
         self._path = urlsplit(self._base).path
         self._credentials = credentials
+        self._next_at = 0.0  # monotonic: when the next request may go
         self._client = httpx.AsyncClient(timeout=httpx.Timeout(15, connect=5), follow_redirects=False)
 
     async def __aenter__(self) -> Self:
@@ -59,9 +61,15 @@ class KalshiRest:
     async def _get_once(self, path: str, query: Mapping[str, Any]) -> Any:
         headers = self._credentials.headers("GET", f"{self._path}{path}") if self._credentials else None
         given = {name: value for name, value in query.items() if value is not None}
+        await self._pace()
         response = await self._client.get(f"{self._base}{path}", params=given, headers=headers)
         response.raise_for_status()
         return response.json()
+
+    async def _pace(self) -> None:
+        now = time.monotonic()
+        self._next_at = max(self._next_at + SECONDS_BETWEEN, now)
+        await asyncio.sleep(self._next_at - now)
 
     async def markets(self, **query: Any) -> AsyncIterator[list[dict[str, Any]]]:
         """Pages of markets, never combinations; filters as the venue's, e.g. status="open", series_ticker=..."""
@@ -69,18 +77,17 @@ class KalshiRest:
         cursor: str | None = None
         while True:
             body = await self.get("/markets", limit=PAGE, mve_filter="exclude", cursor=cursor, **query)
-            yield body["markets"]
+            yield _rows(body, "markets")
             cursor = body.get("cursor")
             if not cursor or cursor in seen:  # a cursor that it does not know makes it start at page 1 again
                 return
             seen.add(cursor)
-            await asyncio.sleep(SECONDS_BETWEEN)
 
     async def series_of_categories(self, categories: set[str]) -> set[str]:
         """The tickers of all series in these categories, case ignored."""
         body = await self.get("/series")
         wanted = {category.casefold() for category in categories}
-        return {row["ticker"] for row in body["series"] if wanted & _categories(row)}
+        return {row["ticker"] for row in _rows(body, "series") if wanted & _categories(row)}
 
 
 def listed(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,18 +100,30 @@ def listed(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _rows(body: Any, name: str) -> list[dict[str, Any]]:
+    """The rows that have a ticker; raises ValueError where the body is not of the documented shape."""
+    rows = body.get(name) if isinstance(body, dict) else None
+    if not isinstance(rows, list):
+        raise ValueError(f"the venue's answer has no list of {name}")
+    return [row for row in rows if isinstance(row, dict) and isinstance(row.get("ticker"), str)]
+
+
 def _categories(row: Mapping[str, Any]) -> set[str]:
     return {str(name).casefold() for name in (row.get("category"), *(row.get("categories") or ())) if name}
 
 
-def _ns(text: str | None) -> int | None:
-    """RFC 3339 to Unix ns; the venue's zero time (year 1) is none."""
-    if not text:
+def _ns(text: object) -> int | None:
+    """RFC 3339 to Unix ns; the venue's zero time (year 1), and what is no time, is none."""
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else _EPOCH
+    except ValueError:
         return None
-    moment = datetime.fromisoformat(text)
-    if moment.year <= 1:
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    if moment <= _EPOCH:
         return None
-    return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
+    since = moment - _EPOCH
+    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1000
 
 
 def _is_transient(error: BaseException) -> bool:
