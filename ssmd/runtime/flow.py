@@ -107,7 +107,7 @@ async def bus_total(url: str, stream: str) -> int | None:
     try:
         client = await connect_bus(url, name="ssmd up")
         try:
-            return (await client.jetstream(timeout=2).stream_info(stream)).state.last_seq
+            return int((await client.jetstream(timeout=2).stream_info(stream)).state.last_seq)
         finally:
             await client.close()
     except (OSError, TimeoutError, NatsError):

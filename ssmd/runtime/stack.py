@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -146,7 +147,7 @@ class Stack:
 
     async def _report(self, seen: flow.Seen) -> None:
         """Say each thing when it is first seen, and notice a program that was given up."""
-        steps = {
+        steps: dict[str, Callable[[], object]] = {
             "frames are captured": lambda: seen.captured_bytes,
             "events are on the bus": lambda: seen.bus_messages,
             "the gateway is open": lambda: seen.stream_open_since,
