@@ -75,6 +75,18 @@ class Hub:
         """The connection to the bus, while it stands."""
         return self._nc if self._nc is not None and self._nc.is_connected else None
 
+    async def holds(self, ticker: str) -> bool:
+        """Whether the stream holds anything of this market: it may be newer than the registry's list."""
+        nc = self.connection
+        if nc is None:
+            return False
+        try:
+            any_kind = f"{self.serving.feed}.*.{subjects.escape(ticker)}"
+            await nc.jetstream(timeout=2).get_last_msg(self.serving.stream, any_kind)
+        except _BUS_ERRORS:  # not found among them
+            return False
+        return True
+
     # --- the connection and its reader -----------------------------------------------------------------
     async def _run(self) -> None:
         self._nc = nc = await self._connect()

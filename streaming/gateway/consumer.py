@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 HEARTBEAT_SECONDS = 15.0
 SEND_WITHIN_SECONDS = 10.0
+MOST_ASKED_OF_STREAM = 50  # symbols of one request: each is a round trip
 
 # (feed, tickers) -> (those that are markets of the feed, a near name for each that is not)
 FindMarkets = Callable[[str, Sequence[str]], Awaitable[tuple[set[str], dict[str, str]]]]
@@ -175,8 +176,13 @@ class GatewayConsumer(AsyncWebsocketConsumer):
                 text = "The registry cannot be asked now which markets there are; try again."
                 return [s for s in request.symbols if s in known], [Problem(ErrorCode.TRY_AGAIN, text)]
             known |= found
+            known |= await self._held([symbol for symbol in to_ask if symbol not in found])
         problems = [_unknown(symbol, feed, near.get(symbol)) for symbol in to_ask if symbol not in known]
         return [symbol for symbol in request.symbols if symbol in known], problems
+
+    async def _held(self, symbols: Sequence[str]) -> set[str]:
+        """Those that the stream itself knows, though the registry's list of markets does not yet."""
+        return {symbol for symbol in symbols[:MOST_ASKED_OF_STREAM] if await self._hub.holds(symbol)}
 
     # --- the outbox out --------------------------------------------------------------------------------
     async def _send_all(self) -> None:

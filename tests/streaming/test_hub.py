@@ -137,6 +137,15 @@ async def test_a_gap_between_checkpoint_and_now_leaves_the_book_unknown(
     await client.until_kinds("book_state")
 
 
+async def test_a_market_of_before_the_process_began_is_known_to_the_stream(
+    hub: Hub, publisher: Publisher, make: Any
+) -> None:
+    await publisher.publish(make.trade("A-T72999.99", 1))
+
+    assert await hub.holds("A-T72999.99")
+    assert not await hub.holds("A")
+
+
 @pytest.mark.slow
 async def test_while_the_bus_is_away_clients_are_told_and_get_all_that_was_missed(
     own_nats_server: NatsServer, make: Any

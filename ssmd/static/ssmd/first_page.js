@@ -3,7 +3,7 @@
 
 const SECONDS = 60, TRADES_SHOWN = 12;
 const at = (id) => document.getElementById(id);
-const state = { socket: null, book: null, chosen: false, trades: 0, rates: [], counted: null, newest: null, wait: 500 };
+const state = { socket: null, book: null, chosen: false, trades: 0, rates: [], counted: null, newest: null, bookAt: 0, wait: 500 };
 
 function connect() {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
@@ -21,7 +21,7 @@ function connect() {
 
 function receive(message) {
   if (message.type === "trade") trade(message);
-  else if (message.type === "orderbook") { if (message.ticker === state.book) state.newest = message; }
+  else if (message.type === "orderbook") { if (message.ticker === state.book) { state.newest = message; state.bookAt = performance.now(); } }
   else if (message.type === "book_state") { if (message.ticker === state.book) at("book-note").textContent = message.message; }
   else if (message.type === "subscribed" || message.type === "heartbeat") show(message.state);
   else if (message.type === "status") show(message.state, message.message);
@@ -42,7 +42,9 @@ function trade(message) {
   at("last-side").className = message.side;
   at("last-ticker").textContent = message.ticker;
   addRow(message);
-  if (!state.book) choose(message.ticker);
+  // Markets close: a book that nobody picked gives way to one that moves.
+  const isOver = !state.chosen && performance.now() - state.bookAt > 20000;
+  if (!state.book || isOver) choose(message.ticker);
 }
 
 function addRow(message) {
@@ -76,6 +78,7 @@ function choose(ticker) {
   if (state.book) send({ action: "unsubscribe", symbols: [state.book], channels: ["orderbook"] });
   state.book = ticker;
   state.newest = null;
+  state.bookAt = performance.now();
   at("book-ticker").textContent = ticker;
   for (const id of ["best-bid", "best-ask"]) at(id).textContent = "–";
   at("book-note").textContent = "waiting for a book";
