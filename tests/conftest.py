@@ -1,12 +1,16 @@
 """What every test gets: recordings, a limit on quick tests, and no silent absence of a server."""
 
 import os
+import random
+import time
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 SLOW_SECONDS = 5.0
+# Chosen anew for each run and printed; SOAK_SEED repeats a run.
+SOAK_SEED = int(os.environ.get("SOAK_SEED") or time.time_ns() % 1_000_000)
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +40,34 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             f"took {report.duration:.1f} s: mark it `slow`, or make it faster than {SLOW_SECONDS:.0f} s"
         )
     return report
+
+
+def pytest_report_header() -> str:
+    """The seed that repeats this run's random choices."""
+    return f"soak: SOAK_SEED={SOAK_SEED} SOAK_MINUTES={os.environ.get('SOAK_MINUTES') or 'unlimited'}"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of the soak tests, as many as fit into SOAK_MINUTES, in an order that the seed decides."""
+    limit = float(os.environ.get("SOAK_MINUTES") or "inf")
+    soaks = [item for item in items if item.get_closest_marker("soak")]
+    if limit == float("inf") or not soaks:
+        return
+    random.Random(SOAK_SEED).shuffle(soaks)
+    left_out = [item for item in soaks if (limit := limit - _minutes(item)) < 0]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in soaks] + [
+        item for item in soaks if item not in left_out
+    ]
+
+
+def _minutes(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("soak")
+    return float(marker.kwargs.get("minutes", 1)) if marker else 0
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """The test's own random choices, repeated by the run's seed."""
+    return random.Random(f"{SOAK_SEED} {request.node.name}")

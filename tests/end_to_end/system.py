@@ -1,13 +1,13 @@
 """A whole ssmd in processes of its own, on free ports and in a folder of its own."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,25 +19,11 @@ from archive.store import DirectoryStore
 from streaming import wire
 from streaming.events import BookDelta, BookSnapshot, Event, GapNotice, Trade
 from tests.oracle import Archived, Sent, read_archive, read_ledger
+from tests.running import free_port, until
 
 FEED, STREAM, ENVIRONMENT = "kalshi-sim", "ssmd-kalshi-sim", "demo"
 SSMD = str(Path(sys.executable).parent / "ssmd")
 NATS = str(Path(sys.executable).parent / "nats-server")
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def until(is_true: Callable[[], bool], *, seconds: float, what: str) -> None:
-    """Wait for something that has to happen."""
-    deadline = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.05)
 
 
 @dataclass
@@ -48,19 +34,19 @@ class System:
     nats_port: int = field(default_factory=free_port)
     exchange_port: int = field(default_factory=free_port)
     running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def ledger(self) -> Path:
         """What the exchange says that it sent."""
         return self.home / "ledger.ndjson"
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """The variables of every process."""
+    def __post_init__(self) -> None:
         kept = {
             name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SSMD_TESTING") if name in os.environ
         }
-        return {**kept, "SSMD_HOME": str(self.home), "NATS_URL": f"nats://127.0.0.1:{self.nats_port}"}
+        bus = f"nats://127.0.0.1:{self.nats_port}"
+        self.environment = {**kept, "SSMD_HOME": str(self.home), "NATS_URL": bus}
 
     def ssmd(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """One command of the operator's, to its end."""
@@ -86,7 +72,7 @@ class System:
         return process
 
     def start_nats(self) -> None:
-        """The bus."""
+        """The bus, where `ssmd up` would keep its data."""
         store = str(self.home / "nats")
         self.start("nats", NATS, "-a", "127.0.0.1", "-p", str(self.nats_port), "-js", "-sd", store)
         until(lambda: _listens(self.nats_port), seconds=10, what="nats-server listens")
@@ -124,6 +110,18 @@ class System:
         for process in self.running.values():
             process.wait(10)
         self.running.clear()
+
+    def start_up(self, *options: str) -> int:
+        """Everything by `ssmd up`; returns the web server's port once it says that market data flow."""
+        web = free_port()
+        del self.environment["NATS_URL"]
+        ports = ("--web-port", str(web), "--exchange-port", str(self.exchange_port))
+        up = self.start("up", SSMD, "up", *ports, "--ledger", str(self.ledger), *options)
+        until(lambda: "ssmd is up" in self.log("up") or up.poll() is not None, seconds=90, what="ssmd is up")
+        assert up.poll() is None, self.log("up")
+        kept = json.loads((self.home / "run" / "ports.json").read_text())
+        self.nats_port = kept["nats"]
+        return web
 
     # -- what it did ------------------------------------------------------------------------------
 
