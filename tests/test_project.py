@@ -145,7 +145,9 @@ def test_every_dependency_says_why_it_is_there() -> None:
 
 
 def test_the_commands_of_the_readme_exist() -> None:
-    readme = (ROOT / "README.md").read_text()
+    readme = "\n".join(
+        re.findall(r"^```[a-z]*\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    )
     from ssmd.cli.main import NOUNS
 
     nouns = set(re.findall(r"^(?:\$ )?(?:\.venv/bin/)?ssmd ([a-z]+)", readme, re.MULTILINE))
