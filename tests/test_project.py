@@ -146,12 +146,12 @@ def test_every_dependency_says_why_it_is_there() -> None:
 
 def test_the_commands_of_the_readme_exist() -> None:
     readme = "\n".join(
-        re.findall(r"^```[a-z]*\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+        re.findall(r"^```console\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
     )
     from ssmd.cli.main import NOUNS
 
-    nouns = set(re.findall(r"^(?:\$ )?(?:\.venv/bin/)?ssmd ([a-z]+)", readme, re.MULTILINE))
-    targets = set(re.findall(r"^(?:\$ )?make ([a-z-]+)", readme, re.MULTILINE))
+    nouns = set(re.findall(r"^\$ (?:\.venv/bin/)?ssmd ([a-z]+)", readme, re.MULTILINE))
+    targets = set(re.findall(r"^\$ make ([a-z-]+)", readme, re.MULTILINE))
     known_targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert nouns - set(NOUNS) == set()
     assert targets - known_targets == set()
