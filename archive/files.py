@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 import zstandard
 
+from streaming.kalshi.messages import raw_type
 from streaming.records import Kind, Record
 
 LEVEL = 1  # on recorded order books both faster and smaller than 3
@@ -22,22 +23,8 @@ LEVEL = 1  # on recorded order books both faster and smaller than 3
 MAX_DEPTH = 100
 _INPUT_STEP = 1024  # of compressed bytes: zstd makes at most 32 MiB of them (128 KiB of 4 bytes)
 
-_TYPES = {
-    "trade": "trade",
-    "ticker": "ticker",
-    "orderbook_snapshot": "orderbook",
-    "orderbook_delta": "orderbook",
-    "market_lifecycle_v2": "lifecycle",
-    "event_lifecycle": "lifecycle",
-    "event_fee_update": "lifecycle",
-    "multivariate_market_lifecycle": "lifecycle",
-    "subscribed": "control",
-    "unsubscribed": "control",
-    "ok": "control",
-    "error": "control",
-}
 _TEXT, _BINARY, _MARK = int(Kind.TEXT), int(Kind.BINARY), int(Kind.MARK)  # looking up a member is slow
-UNKNOWN, CONTROL = "unknown", "control"
+UNKNOWN, CONTROL = raw_type(""), raw_type("ok")
 
 _BINARY_OPCODE = 2  # RFC 6455, 5.2
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
@@ -128,15 +115,15 @@ class LineEncoder:
             frame, ends_in_newline, carried = _NOTHING, False, _base64(payload)
         else:
             carried = b'"data":' + body + b"}\n"
-        raw_type = _TYPES.get(frame.type, UNKNOWN) if frame.type else UNKNOWN
+        short = raw_type(frame.type or "")
         sid = "" if frame.sid is None else f'"sid":{frame.sid},'
         seq = "" if frame.seq is None else f'"seq":{frame.seq},'
         newline = '"nl":1,' if ends_in_newline else ""
         start = (
-            f'{{"ts":{received_ns // 1_000_000},"type":"{raw_type}","s":{self._session},"n":{n},"c":{connection},'
+            f'{{"ts":{received_ns // 1_000_000},"type":"{short}","s":{self._session},"n":{n},"c":{connection},'
             f'"recv_ns":{received_ns},{sid}{seq}{newline}'
         )
-        return Line(start.encode() + carried, raw_type, frame.msg.market_ticker if frame.msg else None)
+        return Line(start.encode() + carried, short, frame.msg.market_ticker if frame.msg else None)
 
 
 def decode_line(line: bytes) -> RawRecord:

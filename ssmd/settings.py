@@ -23,7 +23,7 @@ SSMD_SECRETS_DIR = Path(env.str("SSMD_SECRETS_DIR", default=str(SSMD_HOME / "sec
 
 def _secret_key() -> str:
     """Django's key from DJANGO_SECRET_KEY, or this machine's own, made once and kept under SSMD_HOME/run."""
-    given = env.str("DJANGO_SECRET_KEY", default="")
+    given: str = env.str("DJANGO_SECRET_KEY", default="")
     if given:
         return given
     kept = RUN_DIR / "django_secret_key"

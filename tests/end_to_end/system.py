@@ -114,7 +114,8 @@ class System:
     def start_up(self, *options: str) -> int:
         """Everything by `ssmd up`; returns the web server's port once it says that market data flow."""
         web = free_port()
-        del self.environment["NATS_URL"]
+        self.environment.pop("NATS_URL", None)  # it brings its own bus
+        (self.home / "up.log").unlink(missing_ok=True)
         ports = ("--web-port", str(web), "--exchange-port", str(self.exchange_port))
         up = self.start("up", SSMD, "up", *ports, "--ledger", str(self.ledger), *options)
         until(lambda: "ssmd is up" in self.log("up") or up.poll() is not None, seconds=90, what="ssmd is up")
