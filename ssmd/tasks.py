@@ -1,11 +1,13 @@
 """What Celery does: thin, idempotent steps. One that is still running is not started a second time."""
 
 import fcntl
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 from django.conf import settings
 from django.utils import timezone
 
@@ -13,6 +15,9 @@ from archive import inventory
 from archive.store import open_store
 from registry.models import Environment
 from ssmd.celery import app
+from ssmd.market_sync import sync_from_venue
+
+log = logging.getLogger(__name__)
 
 
 @app.task(name="ssmd.tasks.record_new_parts", ignore_result=True)
@@ -28,6 +33,21 @@ def record_parts_of(environment: str) -> None:
     version = Environment.objects.get(name=environment).version_in_force(timezone.now())
     store = open_store(version.spec.storage.raw, Path(settings.SSMD_HOME))
     inventory.record_new_parts(store, version.feed.name, environment)
+
+
+@app.task(name="ssmd.tasks.sync_markets", ignore_result=True)
+def sync_markets(environment: str) -> None:
+    """Bring the environment's markets up to date with its venue; one that does not answer is asked again next time."""
+    with only_one(f"sync_markets-{environment}") as is_mine:
+        if not is_mine:
+            return
+        feed = Environment.objects.get(name=environment).version_in_force(timezone.now()).feed
+        try:
+            result = sync_from_venue(feed, feed.version_on(timezone.now()))
+        except httpx.HTTPError as error:
+            log.warning("the venue did not answer: %s", error)
+            return
+        log.info("%d markets seen, %d created, %d changed", result.seen, result.created, result.changed)
 
 
 @contextmanager

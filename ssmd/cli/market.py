@@ -1,19 +1,17 @@
 """What can be traded."""
 
-import asyncio
 from argparse import _SubParsersAction
-from collections.abc import Iterator
 from typing import Any, TextIO
 
 import httpx
 from django.utils import timezone
 
-from registry.models import Feed, FeedVersion
+from registry.models import Feed
 from registry.preflight import feed_known, feed_or_default, feed_usable
 from registry.refusal import ExitCode, Reason, Refused, require
 from secmaster.models import Market
 from secmaster.preflight import market_known
-from secmaster.sync import SyncResult, sync_markets
+from secmaster.sync import SyncResult
 from ssmd.cli.columns import columns
 from ssmd.cli.options import add_feed, add_output, count
 from ssmd.cli.table import render, render_one
@@ -71,12 +69,14 @@ def show_market(*, ticker: str, feed: str | None, output: str, stdout: TextIO) -
 
 def run_sync(*, feed: str | None, output: str, stdout: TextIO, stderr: TextIO) -> None:
     """Fetch every page and upsert it; rows that could not be kept are named on stderr."""
+    from ssmd.market_sync import sync_from_venue  # an HTTP client, that the reading verbs need not load
+
     name = feed_or_default(feed)
     require(feed_usable(name))
     source = Feed.objects.get(name=name)
     version = source.version_on(timezone.now())
     try:
-        result = _synced(source, version)
+        result = sync_from_venue(source, version)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         remedy = "Is it running? The simulated exchange starts with `ssmd up` or `ssmd exchange start`."
         problem = f"{version.rest_endpoint} does not answer: {error or type(error).__name__}"
@@ -85,38 +85,6 @@ def run_sync(*, feed: str | None, output: str, stdout: TextIO, stderr: TextIO) -
         ) from error
     stdout.write(_report(name, result, output))
     stderr.writelines(f"{number} not kept: {why}\n" for why, number in sorted(result.refused.items()))
-
-
-def _synced(feed: Feed, version: FeedVersion) -> SyncResult:
-    if not version.rest_endpoint:
-        raise Refused(
-            [Reason(f"Feed '{feed.name}' names no REST endpoint", "It is parser_config.rest_endpoint.")]
-        )
-    with asyncio.Runner() as loop:
-        categories = loop.run(_categories(version.rest_endpoint))
-        return sync_markets(feed, _pages(loop, version.rest_endpoint), categories)
-
-
-async def _categories(rest_endpoint: str) -> dict[str, str]:
-    """Each series' category: since 2026 a market no longer carries it."""
-    from streaming.kalshi.rest import KalshiRest
-
-    async with KalshiRest(rest_endpoint) as rest:
-        body = await rest.get("/series")
-    return {row["ticker"]: row["category"] for row in body.get("series") or () if row.get("category")}
-
-
-def _pages(loop: asyncio.Runner, rest_endpoint: str) -> Iterator[list[dict[str, Any]]]:
-    """One page at a time; the loop rests while a page is written, for the ORM refuses to run inside it."""
-    from streaming.kalshi.rest import KalshiRest
-
-    rest = KalshiRest(rest_endpoint)
-    pages = rest.markets()
-    try:
-        while (page := loop.run(anext(pages, None))) is not None:
-            yield page
-    finally:
-        loop.run(rest.__aexit__())
 
 
 def _report(feed: str, result: SyncResult, output: str) -> str:

@@ -89,10 +89,13 @@ def of_environment(name: str, *, web_port: int) -> list[Program]:
 
 
 def of_schedule() -> list[Program]:
-    """Celery: one worker, which is one process, and the clock."""
+    """Celery: one worker with two threads (a slow venue must not hold up the inventory), and the clock."""
     celery = (sys.executable, "-m", "celery", "-A", "ssmd.celery")
     quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
     return [
-        Program("worker", (*celery, "worker", "--pool", "solo", "--loglevel", "WARNING", *quiet)),
+        Program(
+            "worker",
+            (*celery, "worker", "--pool", "threads", "--concurrency", "2", "--loglevel", "WARNING", *quiet),
+        ),
         Program("beat", (*celery, "beat", "--pidfile", "", "--max-interval", "5", "--loglevel", "WARNING")),
     ]

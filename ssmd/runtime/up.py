@@ -66,7 +66,7 @@ def _registry(options: UpOptions, talk: Talk) -> RecordingPlan:
     plan = connector_plan(options.environment)
     if plan.simulated:
         require(secrets.secret_usable(plan.secret_ref, ("api_key", "public_key")))
-    schedule.declare(plan.environment)
+    schedule.declare(plan.environment, is_simulated=plan.simulated)
     return plan
 
 
