@@ -1,15 +1,14 @@
 """The judge of every end-to-end test: what the exchange sent = what is archived + what gap rows own up to.
 
-It trusts the exchange's ledger, reads the archive through its manifests and the bus through its stream, and rebuilds
-order books in its own slow and simple way. It is itself tested by breaking the system on purpose (test_oracle.py).
+It trusts the exchange's ledger and reads the archive through its manifests. It is itself tested by breaking things on
+purpose (test_oracle.py); oracle_of_bus.py judges what was published.
 """
 
 import base64
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,10 +16,7 @@ from archive.layout import parse_manifest_key
 from archive.raw import read_manifest, read_part
 from archive.store import Store
 from streaming import marks
-from streaming.events import BookDelta, BookSide, BookSnapshot, GapNotice, Trade
 from streaming.records import Kind, Record
-
-Book = dict[str, dict[Decimal, Decimal]]  # side ("yes"/"no") -> price -> size
 
 
 @dataclass(frozen=True)
@@ -106,12 +102,14 @@ def judge_archive(sent: Sequence[Sent], archive: Sequence[Archived]) -> Verdict:
         for session in archive
         for number, frames in sorted(session.connections.items())
     ]
-    if len(recorded) > len(ledger):
-        verdict.blame(f"{len(recorded)} connections are archived, the exchange saw {len(ledger)}")
     pairs = _pair(ledger, [[record.payload for record in frames] for _, _, frames in recorded])
+    for index in set(range(len(recorded))) - set(pairs.values()):
+        session, number, _ = recorded[index]
+        verdict.blame(f"{session.session}: its connection {number} is none that the exchange saw")
+    excuses = _excuses(archive)
     for conn, index in pairs.items():
         if index is None:
-            _judge_unrecorded(conn, ledger[conn], archive, verdict)
+            _judge_unrecorded(conn, ledger[conn], excuses, verdict)
         else:
             session, number, frames = recorded[index]
             _judge_connection(conn, ledger[conn], session, number, frames, verdict)
@@ -128,23 +126,37 @@ def _judge_numbers(session: Archived, verdict: Verdict) -> None:
 
 
 def _pair(ledger: Mapping[int, list[bytes]], recorded: Sequence[Sequence[bytes]]) -> dict[int, int | None]:
-    """Which archived connection is which of the exchange's: both are in order of time; most frames in common wins."""
-    pairs: dict[int, int | None] = {}
-    left = list(range(len(recorded)))
-    for conn in sorted(ledger):
-        known = set(ledger[conn])
-        best = max(left, key=lambda index: sum(frame in known for frame in recorded[index]), default=None)
-        if best is not None and any(frame in known for frame in recorded[best]):
-            left.remove(best)
-            pairs[conn] = best
-        else:
-            pairs[conn] = None
+    """Which archived connection is which of the exchange's: most frames in common that no other connection had."""
+    carried = Counter(frame for frames in ledger.values() for frame in set(frames))
+    own = {conn: {frame for frame in frames if carried[frame] == 1} for conn, frames in ledger.items()}
+    common = [
+        (sum(frame in (own[conn] or set(ledger[conn])) for frame in frames), -conn, -index)
+        for conn in ledger
+        for index, frames in enumerate(recorded)
+    ]
+    pairs: dict[int, int | None] = dict.fromkeys(sorted(ledger))
+    taken = set()
+    for count, conn, index in sorted(common, reverse=True):
+        if count and pairs[-conn] is None and -index not in taken:
+            pairs[-conn] = -index
+            taken.add(-index)
     return pairs
 
 
-def _judge_unrecorded(conn: int, frames: list[bytes], archive: Sequence[Archived], verdict: Verdict) -> None:
-    crashed = any(mark.cause == "process_crash" for session in archive for _, mark in session.gaps)
-    if crashed:
+def _excuses(archive: Sequence[Archived]) -> list[str]:
+    """The gap marks that can own up to a connection of which no frame is recorded: each to one."""
+    return [
+        f"{session.session}.{n}"
+        for session in archive
+        for n, mark in session.gaps
+        if not mark.planned
+        and (mark.cause == "process_crash" or mark.connection not in {0, *session.connections})
+    ]
+
+
+def _judge_unrecorded(conn: int, frames: list[bytes], excuses: list[str], verdict: Verdict) -> None:
+    if excuses:
+        excuses.pop(0)
         verdict.disclosed += len(frames)
     else:
         verdict.blame(f"connection {conn}: none of its {len(frames)} frames is archived, and nothing says so")
@@ -162,10 +174,10 @@ def _judge_connection(
             verdict.blame(f"{session.session}.{record.n}: not a frame of connection {conn} that was due here")
             continue
         if found > position:
-            _judge_hole(conn, found - position, session, number, (record.n,), verdict)
+            _judge_hole(conn, sent[position:found], session, number, record.n, verdict)
         position = found + 1
     if position < len(sent):
-        _judge_hole(conn, len(sent) - position, session, number, (), verdict)
+        _judge_hole(conn, sent[position:], session, number, len(session.records) + 1, verdict)
 
 
 def _next(sent: list[bytes], frame: bytes, position: int) -> int | None:
@@ -178,144 +190,52 @@ def _next(sent: list[bytes], frame: bytes, position: int) -> int | None:
 
 
 def _judge_hole(
-    conn: int, missing: int, session: Archived, number: int, before: tuple[int, ...], verdict: Verdict
+    conn: int, missing: list[bytes], session: Archived, number: int, before: int, verdict: Verdict
 ) -> None:
-    """The gap's last good frame (`after_n`) must be this connection's last one before the hole."""
-    frames = [record.n for record in session.connections[number] if not before or record.n < before[0]]
-    last = frames[-1] if frames else 0
-    limit = before[0] if before else len(session.records) + 1
-    for _, mark in session.gaps:
-        if mark.planned:
-            continue  # a planned stop reads all that was sent before it: it excuses nothing
-        if mark.connection in (0, number) and last <= mark.after_n < limit:
-            verdict.disclosed += missing
+    """A gap mark must own up to it, and begin where the hole begins."""
+    frames = [record for record in session.connections[number] if record.n < before]
+    for n, mark in session.gaps:
+        # A planned stop reads all that was sent before it: it excuses nothing.
+        if not mark.planned and _owns_up(mark, n, session, number, frames, missing):
+            verdict.disclosed += len(missing)
             return
+    last = frames[-1].n if frames else 0
     verdict.blame(
-        f"connection {conn}: {missing} frames after {session.session}.{last} are missing, and nothing says so"
+        f"connection {conn}: {len(missing)} frames after {session.session}.{last} are missing,"
+        " and nothing says so"
     )
 
 
-# --- the bus -------------------------------------------------------------------------------------------------
+def _owns_up(
+    mark: marks.GapOpen, n: int, session: Archived, number: int, frames: list[Record], missing: list[bytes]
+) -> bool:
+    if mark.cause == "process_crash":
+        is_last = n == len(session.records) - 1 and mark.after_n == n - 1
+        return is_last and _is_open_at(n, session, number)
+    if mark.connection != number:
+        return False
+    if mark.sid:
+        frames = [record for record in frames if _sid(record.payload) == mark.sid]
+        if {_sid(frame) for frame in missing} != {mark.sid}:
+            return False
+    return mark.after_n == (frames[-1].n if frames else 0)
 
 
-@dataclass(frozen=True)
-class TradeFact:
-    """A trade's exact facts, as decimals in dollars and contracts."""
-
-    trade_id: str
-    ticker: str
-    price: Decimal
-    size: Decimal
-
-
-def trades_of(frames: Iterable[bytes]) -> Iterator[TradeFact]:
-    """The trades among frames as the exchange wrote them."""
-    for frame in frames:
-        if b'"type":"trade"' not in frame:
-            continue
-        message = json.loads(frame)["msg"]
-        yield TradeFact(
-            message["trade_id"],
-            message["market_ticker"],
-            Decimal(message["yes_price_dollars"]),
-            Decimal(message["count_fp"]),
-        )
-
-
-def fact_of(trade: Trade) -> TradeFact:
-    """A trade of the bus in the same terms."""
-    return TradeFact(
-        trade.trade_id, trade.ticker, Decimal(trade.price_e4) / 10_000, Decimal(trade.size_e2) / 100
-    )
-
-
-def judge_trades(
-    archive: Sequence[Archived], published: Sequence[Trade], notices: Sequence[GapNotice]
-) -> list[str]:
-    """Every archived trade is on the bus exactly once with its price and size; of a crashed session at most once, and
-    what may be missing lies in the range that its gap event states."""
-    by_identity = Counter(trade.origin.identity for trade in published)
-    faults = [
-        f"trade {identity} is on the bus {count} times"
-        for identity, count in by_identity.items()
-        if count > 1
+def _is_open_at(n: int, session: Archived, number: int) -> bool:
+    """Whether the connection had not ended when the process died (or in the very last thing that it wrote)."""
+    closed = [
+        record.n
+        for record in session.records
+        if record.kind == Kind.MARK
+        and isinstance(mark := marks.decode(record.payload), marks.ConnectionClose)
+        and mark.connection == number
     ]
-    facts = {trade.origin.identity: fact_of(trade) for trade in published}
-    stated = {notice.session: notice.unpublished for notice in notices if notice.unpublished}
-    known = set()
-    for session in archive:
-        for record in session.records:
-            for expected in trades_of([record.payload] if record.kind == Kind.TEXT else []):
-                identity = f"{session.session}.{record.n}.0"
-                known.add(identity)
-                found = facts.get(identity)
-                if found is None:
-                    faults += _missing_trade(identity, record.n, stated.get(session.session))
-                elif found != expected:
-                    faults.append(f"trade {identity} is {found} on the bus, was {expected}")
-    faults += [
-        f"trade {identity} is on the bus, and in no frame" for identity in facts if identity not in known
-    ]
-    return faults
+    return not closed or closed == [n - 1]
 
 
-def _missing_trade(identity: str, n: int, stated: tuple[int, int] | None) -> list[str]:
-    if stated and stated[0] <= n <= stated[1]:
-        return []
-    return [f"trade {identity} is not on the bus, and no gap event says so"]
-
-
-# --- books ---------------------------------------------------------------------------------------------------
-
-
-def books_of_frames(frames: Iterable[bytes]) -> dict[str, Book]:
-    """Order books rebuilt from frames as the exchange wrote them: the slow and simple way."""
-    books: dict[str, Book] = {}
-    for frame in frames:
-        if b'"orderbook_' not in frame:
-            continue
-        message = json.loads(frame)
-        body = message["msg"]
-        if message["type"] == "orderbook_snapshot":
-            books[body["market_ticker"]] = {
-                side: {Decimal(price): Decimal(size) for price, size in body.get(f"{side}_dollars_fp", ())}
-                for side in ("yes", "no")
-            }
-        elif message["type"] == "orderbook_delta" and body["market_ticker"] in books:
-            _change(
-                books[body["market_ticker"]][body["side"]],
-                Decimal(body["price_dollars"]),
-                Decimal(body["delta_fp"]),
-            )
-    return books
-
-
-def _change(levels: dict[Decimal, Decimal], price: Decimal, delta: Decimal) -> None:
-    levels[price] = levels.get(price, Decimal(0)) + delta
-    if levels[price] == 0:
-        del levels[price]
-
-
-def books_of_events(events: Iterable[BookSnapshot | BookDelta]) -> dict[str, Book]:
-    """The same books as the bus tells them: by the connector's own resting sizes and checkpoints."""
-    books: dict[str, Book] = {}
-    for event in events:
-        if isinstance(event, BookSnapshot):
-            books[event.ticker] = {
-                "yes": {Decimal(one.price_e4) / 10_000: Decimal(one.size_e2) / 100 for one in event.bids},
-                "no": {1 - Decimal(one.price_e4) / 10_000: Decimal(one.size_e2) / 100 for one in event.asks},
-            }
-        elif event.size_e2 is not None and event.ticker in books:
-            price = Decimal(event.price_e4) / 10_000
-            levels = books[event.ticker]["yes" if event.side is BookSide.BID else "no"]
-            at = price if event.side is BookSide.BID else 1 - price
-            levels[at] = Decimal(event.size_e2) / 100
-            if event.size_e2 == 0:
-                del levels[at]
-    return books
-
-
-def last_connection(sent: Sequence[Sent]) -> list[bytes]:
-    """The frames of the last connection that carried order books."""
-    with_books = [one.connection for one in sent if b'"orderbook_snapshot"' in one.frame]
-    return [one.frame for one in sent if with_books and one.connection == with_books[-1]]
+def _sid(frame: bytes) -> int | None:
+    try:
+        found = json.loads(frame).get("sid")
+    except (ValueError, AttributeError):
+        return None
+    return found if isinstance(found, int) else None

@@ -14,7 +14,8 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.end_to_end.system import System, notices, trades
-from tests.oracle import judge_archive, judge_trades
+from tests.oracle import judge_archive
+from tests.oracle_of_bus import judge_trades
 from tests.running import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280), pytest.mark.xdist_group("up")]

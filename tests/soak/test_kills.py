@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.system import System, notices, system, trades
-from tests.oracle import judge_archive, judge_trades
+from tests.oracle import judge_archive
+from tests.oracle_of_bus import judge_trades
 
 pytestmark = [pytest.mark.soak(minutes=2.5), pytest.mark.timeout(600)]
 
