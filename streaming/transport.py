@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
-import nats
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -68,7 +67,13 @@ async def connect(url: str, *, name: str) -> Client:
 
 
 async def _connect(url: str, name: str) -> Client:
-    return await nats.connect(
+    client = Client()
+
+    async def drop_unsent() -> None:
+        # The library would send what it still holds before we can repeat what came before it: out of order.
+        client._pending, client._pending_data_size = [], 0
+
+    await client.connect(
         url,
         name=name,
         max_reconnect_attempts=-1,
@@ -78,7 +83,9 @@ async def _connect(url: str, name: str) -> Client:
         connect_timeout=2,
         pending_size=0,  # while the server is away, publishing fails at once instead of piling up
         error_cb=_quiet,
+        disconnected_cb=drop_unsent,
     )
+    return client
 
 
 async def _quiet(_: Exception) -> None:
