@@ -1,6 +1,7 @@
 """Where each event is published: the one builder of NATS subjects, and the one escape of tickers."""
 
 import re
+from functools import lru_cache
 
 from streaming.events import BookDelta, BookSnapshot, Event, GapNotice, MarketStatus, Ticker, Trade
 
@@ -11,6 +12,7 @@ _ESCAPED = re.compile(rb"=([0-9A-F]{2})")
 MARKET_TOKENS = ("trade", "orderbook", "status", "ticker")
 
 
+@lru_cache(maxsize=65_536)  # tickers come again with every frame
 def escape(text: str) -> str:
     """`text` as one subject token or one folder of an object key: every other byte becomes =XX."""
     return _UNSAFE.sub(lambda byte: b"=%02X" % byte[0][0], text.encode()).decode()
