@@ -1,0 +1,133 @@
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from streaming.kalshi.rest import KalshiRest, listed
+
+Answer = tuple[int, Any]
+
+
+class Server:
+    """Answers by path from a list; the last answer is repeated."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, list[Answer]] = {}
+        self.asked: list[tuple[str, dict[str, list[str]]]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                url = urlsplit(self.path)
+                outer.asked.append((url.path, parse_qs(url.query)))
+                waiting = outer.answers[url.path.removeprefix("/trade-api/v2")]
+                status, body = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+                data = body if isinstance(body, bytes) else json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_: object) -> None:
+                """Tests are quiet."""
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}/trade-api/v2"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    one = Server()
+    threading.Thread(target=one.http.serve_forever, args=(0.05,), daemon=True).start()
+    yield one
+    one.http.shutdown()
+    one.http.server_close()
+
+
+def page(*tickers: str, cursor: str = "") -> Answer:
+    return (200, {"markets": [{"ticker": ticker} for ticker in tickers], "cursor": cursor})
+
+
+async def tickers_of(server: Server, **query: str) -> list[str]:
+    async with KalshiRest(server.url) as rest:
+        return [row["ticker"] async for rows in rest.markets(**query) for row in rows]
+
+
+async def test_every_page_is_read_until_the_cursor_is_empty(server: Server) -> None:
+    server.answers["/markets"] = [page("A", cursor="x"), page("B", cursor="y"), page("C")]
+
+    assert await tickers_of(server, status="open") == ["A", "B", "C"]
+    assert [query.get("cursor") for _, query in server.asked] == [None, ["x"], ["y"]]
+    assert all(query["mve_filter"] == ["exclude"] for _, query in server.asked)
+
+
+async def test_a_cursor_that_comes_again_ends_the_reading(server: Server) -> None:
+    server.answers["/markets"] = [page("A", cursor="x")]
+
+    assert await tickers_of(server) == ["A", "A"]
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+async def test_a_passing_trouble_is_tried_again(server: Server, status: int) -> None:
+    server.answers["/markets"] = [(status, b"<html>"), page("A")]
+
+    assert await tickers_of(server) == ["A"]
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 404])
+async def test_a_lasting_refusal_is_an_error_at_once(server: Server, status: int) -> None:
+    server.answers["/markets"] = [(status, b"{}")]
+
+    with pytest.raises(httpx.HTTPStatusError):
+        await tickers_of(server)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("body", [b"not json", b"[]", b"null", b"{}", b'{"markets":null}', b'{"markets":{}}'])
+async def test_a_body_of_another_shape_is_a_value_error(server: Server, body: bytes) -> None:
+    server.answers["/markets"] = [(200, body)]
+
+    with pytest.raises(ValueError):
+        await tickers_of(server)
+
+
+async def test_one_strange_row_does_not_hide_the_others(server: Server) -> None:
+    rows = [{"ticker": "A"}, {}, None, 5, {"ticker": 7}, {"ticker": "B"}]
+    server.answers["/markets"] = [(200, {"markets": rows})]
+
+    assert await tickers_of(server) == ["A", "B"]
+
+
+async def test_series_are_found_by_category_case_ignored(server: Server) -> None:
+    rows = [
+        {"ticker": "A", "category": "Crypto"},
+        {"ticker": "B", "category": "Sports", "categories": ["CRYPTO"]},
+        {"ticker": "C", "category": None},
+    ]
+    server.answers["/series"] = [(200, {"series": rows})]
+
+    async with KalshiRest(server.url) as rest:
+        assert await rest.series_of_categories({"crypto"}) == {"A", "B"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2025-12-14T00:00:00Z", 1_765_670_400_000_000_000),
+        ("2025-12-14T00:00:00.123456Z", 1_765_670_400_123_456_000),
+        ("2025-12-14T01:00:00+01:00", 1_765_670_400_000_000_000),
+        ("2025-12-14T00:00:00", 1_765_670_400_000_000_000),
+        ("0001-01-01T00:00:00Z", None),
+        ("soon", None),
+        ("", None),
+        (None, None),
+        (5, None),
+    ],
+)
+def test_times_are_exact_nanoseconds_or_none(text: Any, expected: int | None) -> None:
+    assert listed({"ticker": "A", "open_time": text})["open_ns"] == expected
