@@ -103,8 +103,8 @@ def judge_archive(sent: Sequence[Sent], archive: Sequence[Archived]) -> Verdict:
         for number, frames in sorted(session.connections.items())
     ]
     pairs = _pair(ledger, [[record.payload for record in frames] for _, _, frames in recorded])
-    for index in set(range(len(recorded))) - set(pairs.values()):
-        session, number, _ = recorded[index]
+    for extra in set(range(len(recorded))) - set(pairs.values()):
+        session, number, _ = recorded[extra]
         verdict.blame(f"{session.session}: its connection {number} is none that the exchange saw")
     excuses = _excuses(archive)
     for conn, index in pairs.items():

@@ -15,6 +15,7 @@ from streaming.events import (
     Level,
     MarketStatus,
     Origin,
+    TakerSide,
     Ticker,
     Trade,
 )
@@ -71,7 +72,7 @@ def test_half_a_contract_never_reads_as_gone_in_v1() -> None:
 )
 def test_a_value_that_does_not_fit_is_a_wire_error(changes: dict[str, Any]) -> None:
     facts: dict[str, Any] = {"ticker": "A", "trade_id": "t", "price_e4": 1, "size_e2": 1, "venue_ns": None}
-    event = Trade(**{**facts, **changes}, side=any_of.TakerSide.BUY, origin=ORIGIN)
+    event = Trade(**{**facts, **changes}, side=TakerSide.BUY, origin=ORIGIN)
 
     with pytest.raises(wire.WireError):
         wire.encode(event)

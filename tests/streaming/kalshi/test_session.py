@@ -324,7 +324,8 @@ def test_one_refused_market_does_not_keep_the_others_out() -> None:
         talk.hear(frame("subscribed", sid=None, id=command["id"], msg={"channel": channel, "sid": sid}))
     seq = 0
     answered = set()
-    while command := next((one for one in talk.commands[3:] if one["id"] not in answered), None):
+    while open_ones := [one for one in talk.commands[3:] if one["id"] not in answered]:
+        command = open_ones[0]
         answered.add(command["id"])
         names = command["params"]["market_tickers"]
         if "B" in names:

@@ -1,0 +1,121 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from registry.refusal import Refused
+from streaming import marks, transport
+from streaming.capture_log import CaptureLog, CaptureLogReader, Cursor
+from streaming.events import GapNotice, Trade
+from streaming.publisher import Publisher
+from streaming.records import Kind
+from streaming.transport import StreamSpec
+from tests.running import NatsServer, free_port
+from tests.streaming.bus import published
+from tests.streaming.kalshi.frames import trade
+
+
+class Session:
+    """A log that is complete, and its publisher."""
+
+    def __init__(self, folder: Path, *, count: int = 300, notices: tuple[GapNotice, ...] = ()) -> None:
+        self.feed = f"feed-{abs(hash(str(folder))) % 10**9}"
+        self.stream = StreamSpec(f"ssmd-{self.feed}", self.feed, max_bytes=64 * 1024**2)
+        log = CaptureLog(folder, environment="demo", session="s")
+        for seq in range(1, count + 1):
+            log.append(trade("A", seq), kind=Kind.TEXT, connection=1)
+        log.append(b"{", kind=Kind.TEXT, connection=1)
+        log.mark(marks.SessionEnd("stopped"))
+        log.close()
+        self.last_n = log.last_n
+        self.cursor = Cursor(folder / "published.cursor")
+        self.announced: list[GapNotice] = []
+        self.ended = asyncio.Event()
+        self.ended.set()
+        self.publisher = Publisher(
+            CaptureLogReader(folder),
+            self.cursor,
+            session="s",
+            stream=self.stream,
+            with_raw=True,
+            notices=list(notices),
+            on_announced=self.announced.append,
+        )
+
+
+NOTICE = GapNotice("process_crash", "earlier", 9, 0, 1, None, unpublished=(5, 8))
+
+
+async def run_from_start(session: Session, url: str) -> None:
+    """Publish as a session does that ends once the bus was reached."""
+    session.ended.clear()
+    running = asyncio.create_task(session.publisher.run(url, session.ended))
+    await asyncio.sleep(0.3)
+    session.ended.set()
+    await running
+
+
+async def test_everything_of_the_log_is_published_and_the_cursor_says_so(
+    nats_server: str, tmp_path: Path
+) -> None:
+    session = Session(tmp_path / "s")
+
+    await run_from_start(session, nats_server)
+
+    trades = [
+        event for event in await published(nats_server, session.stream.name) if isinstance(event, Trade)
+    ]
+    assert [one.origin.n for one in trades] == list(range(1, 301))
+    assert session.cursor.load() == session.last_n
+
+
+async def test_what_earlier_sessions_lost_is_told_first_and_then_ticked_off(
+    nats_server: str, tmp_path: Path
+) -> None:
+    session = Session(tmp_path / "s", notices=(NOTICE,))
+
+    await run_from_start(session, nats_server)
+
+    assert (await published(nats_server, session.stream.name))[0] == NOTICE
+    assert session.announced == [NOTICE]
+
+
+async def test_without_a_bus_nothing_is_ticked_off(tmp_path: Path) -> None:
+    session = Session(tmp_path / "s", notices=(NOTICE,))
+    session.ended.clear()
+    running = asyncio.create_task(session.publisher.run(f"nats://127.0.0.1:{free_port()}", session.ended))
+    await asyncio.sleep(0.1)
+    session.ended.set()
+    async with asyncio.timeout(4.5):
+        await running
+
+    assert (session.announced, session.cursor.load()) == ([], 0)
+
+
+async def test_a_stream_that_drifted_ends_a_session_at_its_start(nats_server: str, tmp_path: Path) -> None:
+    session = Session(tmp_path / "s")
+    client = await transport.connect(nats_server, name="test")
+    other = StreamSpec(session.stream.name, session.feed, max_bytes=1024**2)
+    await transport.ensure_stream(client, other)
+    await client.close()
+    session.ended.clear()
+
+    with pytest.raises(Refused, match="max_bytes"):
+        await session.publisher.run(nats_server, session.ended)
+
+
+@pytest.mark.slow
+async def test_a_bus_that_comes_late_gets_everything(own_nats_server: NatsServer, tmp_path: Path) -> None:
+    session = Session(tmp_path / "log")
+    own_nats_server.stop()
+    session.ended.clear()
+    running = asyncio.create_task(session.publisher.run(own_nats_server.url, session.ended))
+    await asyncio.sleep(1)
+    await asyncio.to_thread(own_nats_server.start)
+    async with asyncio.timeout(20):
+        while session.cursor.load() < session.last_n:
+            await asyncio.sleep(0.05)
+    session.ended.set()
+    await running
+
+    assert len(await published(own_nats_server.url, session.stream.name)) == 300
