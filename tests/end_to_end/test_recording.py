@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.system import System, books, notices, system, trades, until
+from tests.end_to_end.system import System, books, notices, system, trades
 from tests.oracle import judge_archive
 from tests.oracle_of_bus import books_of_events, books_of_frames, judge_trades, last_connection
+from tests.running import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
