@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
 from django.utils.html import format_html
 from simple_history.admin import SimpleHistoryAdmin
 
@@ -237,7 +238,7 @@ class DataInventoryAdmin(LookingOnly):
         "schema_version",
         "status",
         "record_count",
-        "megabytes",
+        "size",
         "symbol_count",
         "gap_count",
         "quality_score",
@@ -248,10 +249,10 @@ class DataInventoryAdmin(LookingOnly):
     search_fields = ("feed__name", "storage_path")
     date_hierarchy = "date"
 
-    @admin.display(description="MB", ordering="byte_size")
-    def megabytes(self, row: DataInventory) -> str:
-        """Millions of bytes."""
-        return "-" if row.byte_size is None else f"{row.byte_size / 1e6:.1f}"
+    @admin.display(ordering="byte_size")
+    def size(self, row: DataInventory) -> str:
+        """As people say it."""
+        return "-" if row.byte_size is None else filesizeformat(row.byte_size)
 
 
 @admin.register(DataGap)

@@ -2,8 +2,10 @@
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db import transaction
+from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 RECORD_EVERY_SECONDS = 5
@@ -56,4 +58,6 @@ def _declare(entry: Entry, environment: str) -> None:
     known = PeriodicTask.objects.filter(name=entry.title).first()
     # Saving makes a running beat read its whole schedule anew.
     if known is None or any(getattr(known, key) != value for key, value in wanted.items()):
-        PeriodicTask.objects.update_or_create(name=entry.title, defaults=wanted)
+        # A new entry counts as run long ago: it is due at once, not after its first interval.
+        due = {**wanted, "last_run_at": timezone.now() - timedelta(days=1)}
+        PeriodicTask.objects.update_or_create(name=entry.title, defaults=wanted, create_defaults=due)
