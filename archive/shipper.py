@@ -13,7 +13,6 @@ from pathlib import Path
 import structlog
 
 from archive.commit import Committer
-from archive.file_lock import FileLock, Locked
 from archive.files import Damaged
 from archive.part import MAX_RAW_BYTES, PartBuilder
 from archive.session_shipper import KEEP_NS, SessionShipper, remove_session_folder
@@ -21,6 +20,7 @@ from archive.store import OtherContent, Store, StoreError
 from registry.refusal import ExitCode, Reason, Refused
 from streaming import lifetime, metrics
 from streaming.capture_log import CaptureLogError, is_writer_alive, names_of, segments
+from streaming.file_lock import FileLock, Locked
 
 log = structlog.get_logger()
 

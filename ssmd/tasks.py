@@ -1,8 +1,6 @@
 """What Celery does: thin, idempotent steps. One that is still running is not started a second time."""
 
-import fcntl
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +14,7 @@ from archive.store import open_store
 from registry.models import Environment
 from ssmd.celery import app
 from ssmd.market_sync import sync_from_venue
+from streaming.file_lock import FileLock, Locked
 
 log = logging.getLogger(__name__)
 
@@ -53,16 +52,10 @@ def sync_markets(environment: str) -> None:
 @contextmanager
 def only_one(name: str) -> Iterator[bool]:
     """Whether this process is the one that may go ahead; the lock goes with the process."""
-    lock = os.open(Path(settings.RUN_DIR) / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        yield _locked(lock)
-    finally:
-        os.close(lock)
-
-
-def _locked(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        lock = FileLock(Path(settings.RUN_DIR) / f"{name}.lock")
+    except Locked:
+        yield False
+        return
+    with lock:
+        yield True

@@ -4,7 +4,6 @@ One folder per session, `<capture>/<environment>/<session>/`, holds segments nam
 (`00000000000000000001.log`); `streaming.records` states their format.
 """
 
-import fcntl
 import os
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from streaming import marks, records
+from streaming.file_lock import FileLock, Locked
 from streaming.records import Record, pack, unpack
 
 SEGMENT_BYTES = 64 * 1024 * 1024
@@ -22,10 +22,6 @@ class CaptureLogError(Exception):
     """The log cannot be read or written, or is not the one it should be."""
 
 
-class AlreadyWriting(CaptureLogError):
-    """Another process holds the log's writer lock."""
-
-
 def segments(folder: Path) -> list[Path]:
     """The session's segments in order."""
     return sorted(folder.glob("*.log"))
@@ -34,21 +30,10 @@ def segments(folder: Path) -> list[Path]:
 def is_writer_alive(folder: Path) -> bool:
     """Whether some process holds the session's writer lock."""
     try:
-        lock = _lock(folder / "writer.lock")
-    except AlreadyWriting:
+        FileLock(folder / "writer.lock").release()
+    except Locked:
         return True
-    os.close(lock)
     return False
-
-
-def _lock(path: Path) -> int:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise AlreadyWriting(f"{path} is locked by another process") from None
-    return handle
 
 
 class CaptureLog:
@@ -66,7 +51,7 @@ class CaptureLog:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.on_append: Callable[[], None] = lambda: None
-        self._lock = _lock(folder / "writer.lock")
+        self._lock = FileLock(folder / "writer.lock")
         self._clock = clock
         self._segment_bytes = segment_bytes
         self._header = records.header(environment, session)
@@ -114,7 +99,7 @@ class CaptureLog:
         """Sync and give up the writer lock."""
         os.fdatasync(self._file)
         os.close(self._file)
-        os.close(self._lock)
+        self._lock.release()
 
     def _new_segment(self) -> None:
         if self._file >= 0:

@@ -4,7 +4,6 @@ It has no database: everything it needs is in its configuration, as plain values
 """
 
 import asyncio
-import fcntl
 import os
 import secrets
 import time
@@ -15,16 +14,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import structlog
 
 from registry.refusal import ExitCode, Reason, Refused
 from streaming import dead_session, lifetime, marks, metrics
 from streaming.capture_log import CaptureLog, CaptureLogError, CaptureLogReader, Cursor
 from streaming.events import GapNotice
+from streaming.file_lock import FileLock, Locked
 from streaming.kalshi.capture import Capture
+from streaming.kalshi.market_lister import MarketLister
 from streaming.kalshi.markets import MarketBoard, Patterns
-from streaming.kalshi.rest import Credentials, KalshiRest, listed
+from streaming.kalshi.rest import Credentials
 from streaming.publisher import Publisher
 from streaming.transport import StreamSpec
 
@@ -32,9 +32,6 @@ log = structlog.get_logger()
 
 SYNC_EVERY_SECONDS = 0.05
 TICK_SECONDS = 1.0
-LIST_AGAIN_SECONDS = 60.0
-LIST_RETRY_SECONDS = 3.0
-TICKERS_A_REQUEST = 50  # names of 200 characters still fit into a URL
 STOPPED = "stopped"
 
 
@@ -69,13 +66,10 @@ class ConnectorConfig:
 
 def run(config: ConnectorConfig) -> None:
     """The process's main; raises Refused for what an operator has to mend."""
-    lock = _only_connector(config.capture)
-    try:
+    with _only_connector(config.capture):
         metrics.init_connector(config.feed)
         _serve_metrics(config.metrics_port)
         lifetime.run("connector", Connector(config).run)
-    finally:
-        os.close(lock)
 
 
 def _serve_metrics(port: int) -> None:
@@ -86,23 +80,18 @@ def _serve_metrics(port: int) -> None:
         raise Refused([reason], exit_code=ExitCode.CONFLICT) from error
 
 
-def _only_connector(folder: Path) -> int:
+def _only_connector(folder: Path) -> FileLock:
     """The environment's connector lock: two connectors would record everything twice."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / "connector.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        reason = Reason(
-            f"cannot write to {folder}: {error.strerror}", "Set SSMD_HOME to a folder that you may write to."
-        )
-        raise Refused([reason], exit_code=ExitCode.PERMISSION) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
+        return FileLock(folder / "connector.lock")
+    except Locked:
         reason = Reason(f"a connector of environment {folder.name!r} is running already", "Stop it first.")
         raise Refused([reason], exit_code=ExitCode.CONFLICT) from None
-    return lock
+    except OSError as error:
+        remedy = "Set SSMD_HOME to a folder that you may write to."
+        reason = Reason(f"cannot write to {folder}: {error.strerror}", remedy)
+        raise Refused([reason], exit_code=ExitCode.PERMISSION) from error
 
 
 def new_session(feed: str, now: datetime) -> str:
@@ -126,11 +115,12 @@ class Connector:
         self._log = CaptureLog(self.folder, environment=self._config.environment, session=self.session)
         self._log.mark(self._start_mark())
         self._capture = Capture(self._config, self._log, self._board)
+        lister = MarketLister(self._config, self._board, self._capture)
         publisher = self._publisher(notices)
         self._log.on_append = _setter(self._capture.fresh, publisher.fresh)
         try:
             async with asyncio.TaskGroup() as group:
-                helpers = [group.create_task(job()) for job in (self._sync, self._tick, self._list_markets)]
+                helpers = [group.create_task(job()) for job in (self._sync, self._tick, lister.run)]
                 group.create_task(publisher.run(self._config.nats_url, self._writing_ended), name="publisher")
                 await self._record(stop)
                 for helper in helpers:
@@ -232,50 +222,6 @@ class Connector:
             kind = marks.MarketOpened if turned.is_open else marks.MarketClosed
             self._log.mark(kind(ticker=turned.ticker, at_ns=turned.at_ns))
         self._board.forget_over(now_ns)
-
-    async def _list_markets(self) -> None:
-        """Ask REST which markets there are: at each new connection, and each minute while none is known."""
-        while True:
-            await self._capture.listing_due.wait()
-            self._capture.listing_due.clear()
-            while not await self._list_once():
-                await asyncio.sleep(LIST_RETRY_SECONDS)
-            while not self._board.wanted() and not self._capture.listing_due.is_set():
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._capture.listing_due.wait(), LIST_AGAIN_SECONDS)
-                await self._list_once()
-
-    async def _list_once(self) -> bool:
-        try:
-            async with KalshiRest(self._config.rest_endpoint, self._config.credentials) as rest:
-                await self._learn_from(rest)
-        except (httpx.HTTPError, ValueError) as error:
-            log.warning("markets not listed", error=str(error) or type(error).__name__)
-            metrics.CONNECTOR_ERRORS_TOTAL.labels(self._config.feed, "venue").inc()
-            return False
-        self._capture.want_books()
-        log.info("markets listed", books=len(self._board.wanted()))
-        return True
-
-    async def _learn_from(self, rest: KalshiRest) -> None:
-        if self._config.categories:
-            series = await rest.series_of_categories(set(self._config.categories))
-            self._board.patterns = Patterns(self._config.tickers, self._config.series | series)
-        for query in self._queries():
-            for status in ("open", "unopened"):
-                async for page in rest.markets(status=status, **query):
-                    self._board.learn_listed(map(listed, page), now_ns=time.time_ns())
-
-    def _queries(self) -> list[dict[str, str]]:
-        """One for everything, else one for each series and one for the tickers."""
-        if self._config.is_everything:
-            return [{}]
-        tickers = sorted(self._config.tickers)
-        by_series = [{"series_ticker": series} for series in sorted(self._board.patterns.series)]
-        return by_series + [
-            {"tickers": ",".join(tickers[start : start + TICKERS_A_REQUEST])}
-            for start in range(0, len(tickers), TICKERS_A_REQUEST)
-        ]
 
 
 def _setter(*events: asyncio.Event) -> Callable[[], None]:

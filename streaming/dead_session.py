@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from streaming import marks
-from streaming.capture_log import AlreadyWriting, CaptureLog, CaptureLogReader, Cursor, names_of, segments
+from streaming.capture_log import CaptureLog, CaptureLogReader, Cursor, names_of, segments
 from streaming.events import GapNotice
+from streaming.file_lock import Locked
 from streaming.kalshi.normalizer import gap_notice
 from streaming.records import Kind, Record
 
@@ -25,7 +26,7 @@ def end_dead_session(folder: Path) -> bool:
         return False
     try:
         log = CaptureLog(folder, environment=names[0], session=names[1])
-    except AlreadyWriting:
+    except Locked:
         return False
     try:
         last = last_record(folder)

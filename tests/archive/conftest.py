@@ -124,5 +124,5 @@ def ship(capture: Path, store: DirectoryStore) -> Callable[..., None]:
 
 def die(log: CaptureLog) -> None:
     """What kill -9 leaves: no end mark, and a free lock."""
-    os.close(log._lock)
+    log._lock.release()
     os.close(log._file)

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from streaming import records
 from streaming.capture_log import (
-    AlreadyWriting,
     CaptureLog,
     CaptureLogError,
     CaptureLogReader,
@@ -15,6 +14,7 @@ from streaming.capture_log import (
     is_writer_alive,
     segments,
 )
+from streaming.file_lock import Locked
 from streaming.records import Kind, Record
 
 
@@ -37,7 +37,7 @@ def read_all(folder: Path, *, from_n: int = 1, max_bytes: int = 1 << 20) -> list
 
 
 def die(log: CaptureLog) -> None:
-    os.close(log._lock)
+    log._lock.release()
     os.close(log._file)
 
 
@@ -99,7 +99,7 @@ def test_a_reader_follows_a_growing_log(tmp_path: Path) -> None:
 def test_a_log_has_one_writer(tmp_path: Path) -> None:
     log = open_log(tmp_path / "s")
 
-    with pytest.raises(AlreadyWriting):
+    with pytest.raises(Locked):
         open_log(tmp_path / "s")
     assert is_writer_alive(tmp_path / "s")
     log.close()

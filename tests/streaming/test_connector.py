@@ -1,5 +1,4 @@
 import asyncio
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -121,7 +120,7 @@ def test_a_second_connector_of_an_environment_is_refused(tmp_path: Path) -> None
         connector._only_connector(tmp_path)
 
     assert refused.value.exit_code == ExitCode.CONFLICT
-    os.close(lock)
+    lock.release()
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:

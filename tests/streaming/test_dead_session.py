@@ -18,7 +18,7 @@ def log(tmp_path: Path) -> CaptureLog:
 
 
 def die(log: CaptureLog) -> None:
-    os.close(log._lock)
+    log._lock.release()
     os.close(log._file)
 
 
