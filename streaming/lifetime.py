@@ -46,12 +46,23 @@ async def run_until_stopped(*jobs: Job) -> None:
                 group.create_task(_run_job(job, stop), name=getattr(job, "__qualname__", None))
 
 
-async def sleep_until_stopped(stop: asyncio.Event, seconds: float) -> None:
-    """Sleep, but not longer than until the process is asked to stop."""
+async def comes_within(event: asyncio.Event, seconds: float) -> bool:
+    """Whether the event is set in time.
+
+    Not by asyncio.wait_for: before Python 3.12 it may swallow a cancellation, and its caller then goes on for ever.
+    """
     try:
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            return await event.wait()
     except TimeoutError:
-        return
+        return False
+
+
+def stay_cancelled() -> None:
+    """Cancel again what a library's call may have swallowed; raises CancelledError."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _run_job(job: Job, stop: asyncio.Event) -> None:

@@ -17,6 +17,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
+from streaming.lifetime import comes_within
+
 log = structlog.get_logger()
 
 HEARTBEAT_SECONDS = 2.0
@@ -180,10 +182,7 @@ class OrderedReader:
             if left <= 0:
                 self.restart("no heartbeat")
                 return
-            try:
-                await asyncio.wait_for(broken.wait(), left)
-            except TimeoutError:
-                continue
+            await comes_within(broken, left)
 
     async def _remove(self, subscription: Any, consumer: str) -> None:
         try:

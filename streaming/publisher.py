@@ -14,6 +14,7 @@ from streaming.capture_log import CaptureLogReader, Cursor
 from streaming.events import Event, GapNotice
 from streaming.kalshi.messages import raw_type
 from streaming.kalshi.normalizer import Normalizer
+from streaming.lifetime import comes_within, stay_cancelled
 from streaming.records import Kind, Record
 
 log = structlog.get_logger()
@@ -68,8 +69,10 @@ class Publisher:
     ) -> None:
         """What the bus does not take in time stays unpublished: the cursor says so, and raw has it."""
         ended = asyncio.create_task(writing_ended.wait(), name="writing ended")
-        await asyncio.wait({publishing, keeper, ended}, return_when=asyncio.FIRST_COMPLETED)
-        ended.cancel()
+        try:
+            await asyncio.wait({publishing, keeper, ended}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
         await asyncio.wait({publishing, keeper}, timeout=DRAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         for task in (publishing, keeper):
             if task.done():
@@ -96,14 +99,14 @@ class Publisher:
                 await self._outbox.open()
                 return True
             is_start = False
-            with suppress(TimeoutError):
-                await asyncio.wait_for(writing_ended.wait(), 1)
+            await comes_within(writing_ended, 1)
         return False
 
     async def _reach(self, url: str) -> Client:
         client = await transport.connect(url, name="connector")
         try:
             await transport.ensure_stream(client, self._stream)
+            stay_cancelled()
         except BaseException:
             await _close(client)
             raise
@@ -131,8 +134,7 @@ class Publisher:
             self._on_announced(notice)
 
     async def _wait_for_more(self) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.fresh.wait(), 0.5)
+        await comes_within(self.fresh, 0.5)
 
     async def _publish(self, records: list[Record]) -> None:
         assert self._outbox is not None

@@ -16,6 +16,7 @@ from nats.js.errors import BadRequestError, NotFoundError
 
 from registry.refusal import ExitCode, Reason, Refused
 from streaming import subjects
+from streaming.lifetime import comes_within
 
 log = structlog.get_logger()
 
@@ -265,9 +266,7 @@ class Outbox:
                 await self._send(token, message)
 
     async def _wait_for_room(self) -> None:
-        try:
-            await asyncio.wait_for(self._room.wait(), ACK_WITHIN_SECONDS / 4)
-        except TimeoutError:
+        if not await comes_within(self._room, ACK_WITHIN_SECONDS / 4):
             await self.repeat_overdue()
 
     async def _send(self, token: int, message: _Message) -> None:

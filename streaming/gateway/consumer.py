@@ -20,6 +20,7 @@ from streaming.gateway.messages import Message
 from streaming.gateway.outbox import Outbox
 from streaming.gateway.requests import EVERY_MARKET, CloseCode, ErrorCode, Problem, Request
 from streaming.hub import Hub
+from streaming.lifetime import comes_within
 
 log = structlog.get_logger()
 
@@ -201,15 +202,14 @@ class GatewayConsumer(AsyncWebsocketConsumer):
 
     async def _wait(self) -> None:
         self._ready.clear()
-        try:
-            await asyncio.wait_for(self._ready.wait(), HEARTBEAT_SECONDS)
-        except TimeoutError:
+        if not await comes_within(self._ready, HEARTBEAT_SECONDS):
             now_ms = time.time_ns() // 1_000_000
             beat = messages.heartbeat(now_ms=now_ms, state=self._hub.state, seq=self._hub.seq)
             await self._send_one(beat)
 
     async def _send_one(self, message: Message) -> None:
-        await asyncio.wait_for(self.send(text_data=message.text), SEND_WITHIN_SECONDS)
+        async with asyncio.timeout(SEND_WITHIN_SECONDS):
+            await self.send(text_data=message.text)
         metrics.GATEWAY_SENT.labels(message.kind).inc()
 
     async def _cut(self, why: str) -> None:
@@ -222,8 +222,8 @@ class GatewayConsumer(AsyncWebsocketConsumer):
         with contextlib.suppress(TimeoutError, OSError, RuntimeError):
             await self._send_one(notice)
         with contextlib.suppress(TimeoutError, OSError, RuntimeError):
-            closing = self.close(code=int(CloseCode.SLOW_CLIENT), reason="too slow")
-            await asyncio.wait_for(closing, SEND_WITHIN_SECONDS)
+            async with asyncio.timeout(SEND_WITHIN_SECONDS):
+                await self.close(code=int(CloseCode.SLOW_CLIENT), reason="too slow")
 
 
 def _channels(request: Request, symbol: str) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from contextlib import suppress
 from typing import Protocol
 
 import httpx
@@ -12,6 +11,7 @@ from streaming import metrics
 from streaming.kalshi.capture import Capture
 from streaming.kalshi.markets import MarketBoard, Patterns
 from streaming.kalshi.rest import Credentials, KalshiRest, listed
+from streaming.lifetime import comes_within
 
 log = structlog.get_logger()
 
@@ -57,8 +57,7 @@ class MarketLister:
             while not await self._list_once():
                 await asyncio.sleep(RETRY_SECONDS)
             while not self._board.wanted() and not due.is_set():
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(due.wait(), AGAIN_SECONDS)
+                await comes_within(due, AGAIN_SECONDS)
                 await self._list_once()
 
     async def _list_once(self) -> bool:

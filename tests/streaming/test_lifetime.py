@@ -8,7 +8,7 @@ import textwrap
 import pytest
 
 from registry.refusal import Refused
-from streaming.lifetime import run_until_stopped, sleep_until_stopped
+from streaming.lifetime import comes_within, run_until_stopped
 
 CHILD = """
 import asyncio, sys
@@ -85,12 +85,24 @@ async def test_a_job_that_returns_asks_the_others_to_end() -> None:
     await asyncio.wait_for(run_until_stopped(waits, returns), 5)
 
 
-async def test_a_sleep_ends_when_the_process_is_asked_to_stop() -> None:
+async def test_a_wait_ends_with_its_event_or_its_time() -> None:
     stop = asyncio.Event()
     stop.set()
 
-    await asyncio.wait_for(sleep_until_stopped(stop, 60), 5)
-    await sleep_until_stopped(asyncio.Event(), 0.001)
+    assert await comes_within(stop, 60)
+    assert not await comes_within(asyncio.Event(), 0.001)
+
+
+async def test_a_wait_whose_event_comes_with_its_cancellation_is_cancelled() -> None:
+    event = asyncio.Event()
+    waiting = asyncio.create_task(comes_within(event, 60))
+    await asyncio.sleep(0)
+
+    event.set()
+    waiting.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
