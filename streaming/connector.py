@@ -6,6 +6,7 @@ It has no database: everything it needs is in its configuration, as plain values
 import asyncio
 import os
 import secrets
+import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,6 +34,8 @@ log = structlog.get_logger()
 SYNC_EVERY_SECONDS = 0.05
 TICK_SECONDS = 1.0
 STOPPED = "stopped"
+# Sent before a planned stop in which the venue goes first, as the simulated exchange does.
+EXPECT_END = signal.SIGUSR1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class ConnectorConfig:
 
 def run(config: ConnectorConfig) -> None:
     """The process's main; raises Refused for what an operator has to mend."""
+    signal.signal(EXPECT_END, signal.SIG_IGN)  # until there is a session to tell
     with _only_connector(config.capture):
         metrics.init_connector(config.feed)
         _serve_metrics(config.metrics_port)
@@ -118,6 +122,7 @@ class Connector:
         lister = MarketLister(self._config, self._board, self._capture)
         publisher = self._publisher(notices)
         self._log.on_append = _setter(self._capture.fresh, publisher.fresh)
+        asyncio.get_running_loop().add_signal_handler(EXPECT_END, self._capture.expect_end)
         try:
             async with asyncio.TaskGroup() as group:
                 helpers = [group.create_task(job()) for job in (self._sync, self._tick, lister.run)]

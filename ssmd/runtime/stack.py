@@ -16,6 +16,7 @@ from ssmd.runtime import embedded, flow, login, programs
 from ssmd.runtime.programs import ExchangeOptions, Program
 from ssmd.runtime.supervisor import State, Supervisor, SupervisorGone
 from ssmd.runtime.talk import Talk, last_lines
+from streaming.connector import EXPECT_END
 
 FLOW_WITHIN_SECONDS = 60.0
 
@@ -198,6 +199,8 @@ class Stack:
 
     def stop(self) -> None:
         """Stop in the order in which nothing is lost; harmless when little was started."""
+        # The exchange goes first; the connector is told, so that its goodbye is no loss.
+        self.supervisor.signal_program("connector", EXPECT_END)
         for names in programs.STOP_ORDER:
             if self.supervisor.is_running:
                 self.supervisor.stop_programs(names)

@@ -15,6 +15,7 @@ import tempfile
 import time
 import xmlrpc.client
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -199,6 +200,11 @@ class Supervisor:
             row["name"]: State(row["name"], row["statename"], int(row["pid"]), int(row["exitstatus"]))
             for row in rows
         }
+
+    def signal_program(self, name: str, what: signal.Signals) -> None:
+        """Send a signal; one that does not run gets none."""
+        with suppress(xmlrpc.client.Fault, *NO_ANSWER):
+            self._ask("signalProcess", name, str(int(what)))
 
     def stop_programs(self, names: Iterable[str]) -> None:
         """Stop these together; returns when the last has ended (killed, when its time is up)."""

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 from ssmd.runtime import flow
 from ssmd.runtime.stack import Stack
 from ssmd.runtime.supervisor import State
-from ssmd.runtime.talk import amount
+from ssmd.runtime.talk import amount, last_lines
 
 STATUS_EVERY_SECONDS = 30.0
 LOOK_EVERY_SECONDS = 1.0
@@ -23,11 +24,18 @@ def watch(stack: Stack) -> None:
         states = stack.supervisor.states()
         for name, state in states.items():
             if news := change(stack.known.get(name), state):
-                stack.talk.say(f"{name} {news}. Its log is {stack.log_of(name)}")
+                stack.talk.say(
+                    f"{name} {news}. Its log, {stack.log_of(name)}, ends:\n{end_of(stack.log_of(name))}"
+                )
         stack.known = states
         if time.monotonic() >= next_status:
             next_status += STATUS_EVERY_SECONDS
             stack.talk.say(status(stack, states))
+
+
+def end_of(log: Path) -> str:
+    """The last words of a log, indented."""
+    return "\n".join(f"    {line}" for line in last_lines(log, lines=3).splitlines())
 
 
 def change(before: State | None, now: State) -> str:

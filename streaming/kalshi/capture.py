@@ -54,6 +54,7 @@ class Capture:
         self._reader = CaptureLogReader(capture_log.folder)
         self._connection = 0
         self._last_frame = (0, 0)  # (n, recv_ns) of this connection's last frame
+        self._end_is_expected = False
         self._socket: KalshiSocket | None = None
         self._session: KalshiSession | None = None
         self._disk_failed: OSError | None = None
@@ -69,6 +70,8 @@ class Capture:
         try:
             while not stop.is_set():
                 await self._one_connection(stopping, conversation)
+                if self._end_is_expected:
+                    await stopping
                 await asyncio.wait(
                     {stopping, conversation},
                     timeout=self._back_off.next_wait(),
@@ -81,6 +84,10 @@ class Capture:
             stopping.cancel()
             with suppress(asyncio.CancelledError):
                 await conversation
+
+    def expect_end(self) -> None:
+        """A planned stop has begun, and the venue may go first: its goodbye is part of the plan."""
+        self._end_is_expected = True
 
     def want_books(self) -> None:
         """The board has changed: subscribe what is wanted now."""
@@ -125,7 +132,7 @@ class Capture:
             await socket.close()
         code, reason = await ended
         self._back_off.connected_for(time.monotonic() - opened_at)
-        self._finish(code, reason, is_planned=stopping.done())
+        self._finish(code, reason, is_planned=stopping.done() or self._end_is_expected)
         if self._disk_failed:
             raise self._disk_failed
 
@@ -158,6 +165,9 @@ class Capture:
 
     def _finish(self, code: int, reason: str, *, is_planned: bool) -> None:
         self._interpret_all()  # what the last frames tell belongs to this connection
+        if self._socket is not None:
+            n, received_ns = self._last_frame
+            self._last_frame = (n, max(received_ns, self._socket.heard_ns))
         self._socket = self._session = None
         metrics.CONNECTOR_CONNECTED.labels(self._config.feed).set(0)
         self._log.mark(marks.ConnectionClose(self._connection, code, reason), connection=self._connection)
@@ -184,6 +194,8 @@ class Capture:
         self._gaps.open(gap)
 
     def _not_connected(self, error: Exception) -> None:
+        if self._end_is_expected:
+            return
         metrics.CONNECTOR_ERRORS_TOTAL.labels(self._config.feed, "connect").inc()
         cause, status = cause_of(error), status_of(error)
         log.warning("not connected", endpoint=self._config.endpoint, error=str(error)[:300], status=status)

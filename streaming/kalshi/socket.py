@@ -31,6 +31,7 @@ class _Tapped(ClientConnection):
         self._parts: list[bytes] = []
         self._kind = Kind.TEXT
         self.active_at = time.monotonic()
+        self.heard_ns = time.time_ns()
 
     def listen(self, on_frame: OnFrame) -> None:
         """From now on frames go there; first those that came with the handshake's answer."""
@@ -42,12 +43,12 @@ class _Tapped(ClientConnection):
     def process_event(self, event: Any) -> None:
         """Keep data frames from the library's queue; its handshake, pings and closing stay its own."""
         if isinstance(event, Frame):
-            self.active_at = (
-                time.monotonic()
-            )  # data, ping or pong: something that arrived, never something sent
+            # Data, ping or pong: something that arrived, never something sent.
+            self.active_at = time.monotonic()
             if event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
                 self._take(event)
                 return
+            self.heard_ns = time.time_ns()
         super().process_event(event)
 
     def _take(self, frame: Frame) -> None:
@@ -123,6 +124,11 @@ class KalshiSocket:
     async def close(self) -> None:
         """Say goodbye and read what the venue sent before it heard."""
         await self._connection.close(1000)
+
+    @property
+    def heard_ns(self) -> int:
+        """When the last ping, pong or goodbye came (Unix ns): whatever was sent before it has arrived."""
+        return self._connection.heard_ns
 
     def abort(self) -> None:
         """End the connection at once."""

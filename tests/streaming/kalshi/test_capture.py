@@ -123,6 +123,41 @@ async def test_a_lost_connection_is_a_gap_after_its_last_frame(tmp_path: Path) -
         assert one.gaps()[0] == ("connection_lost", frame.n)
 
 
+async def test_a_venue_that_goes_first_in_a_planned_stop_is_no_loss(tmp_path: Path) -> None:
+    async def say_goodbye(connection: ServerConnection) -> None:
+        await connection.send(trade("K-1", 1).decode())
+        await asyncio.sleep(0.1)
+        await connection.close(1001)
+
+    async with venue(say_goodbye) as url, recording(tmp_path, url) as one:
+        await until(lambda: bool(one.frames))
+        one.capture.expect_end()
+        await until(lambda: one.has(marks.ConnectionClose))
+        await asyncio.sleep(0.1)
+        one.stop.set()
+        await one.task
+
+        assert one.gaps() == []
+        assert [type(mark) for mark in one.marks] == [marks.ConnectionOpen, marks.ConnectionClose]
+
+
+async def test_a_quiet_connections_gap_begins_when_it_was_last_heard_of(tmp_path: Path) -> None:
+    async def ping_then_cut(connection: ServerConnection) -> None:
+        await connection.send(trade("K-1", 1).decode())
+        await asyncio.sleep(0.3)
+        await connection.ping("heartbeat")
+        await asyncio.sleep(0.05)
+        connection.transport.abort()
+
+    async with venue(ping_then_cut) as url, recording(tmp_path, url) as one:
+        await until(lambda: bool(one.gaps()))
+
+    [frame] = [record for record in one.records if record.kind != Kind.MARK][:1]
+    gap = next(mark for mark in one.marks if isinstance(mark, marks.GapOpen))
+    assert gap.after_n == frame.n
+    assert gap.from_ns - frame.received_ns >= 250_000_000
+
+
 async def test_a_new_connection_closes_the_gap_when_it_is_ready(tmp_path: Path) -> None:
     calls = 0
 
