@@ -24,6 +24,8 @@ log = structlog.get_logger()
 
 RETRY_SECONDS = 1.0
 LOADS_AT_ONCE = 8
+# What an exchange sent, as against what ssmd says about itself (gap, secmaster).
+MARKET_DATA = (*subjects.MARKET_TOKENS, "checkpoint")
 _BUS_ERRORS = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError)
 
 
@@ -46,7 +48,8 @@ class Hub:
         self.state = "stale"
         self.why_stale = "Not yet connected to the bus."
         self.epoch = ""
-        self.last_message_at: float | None = None  # Unix seconds
+        self.started_at = time.time()  # Unix seconds, as the next
+        self.last_market_data_at: float | None = None
         self.received: Counter[str] = Counter()  # by subject token
         self.fanout = Fanout(on_load=self._begin_loading, on_changed=self._send_changed_soon)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -74,6 +77,11 @@ class Hub:
     def connection(self) -> Client | None:
         """The connection to the bus, while it stands."""
         return self._nc if self._nc is not None and self._nc.is_connected else None
+
+    @property
+    def market_data_count(self) -> int:
+        """How many messages of markets came since the process began."""
+        return sum(self.received[token] for token in MARKET_DATA)
 
     async def holds(self, ticker: str) -> bool:
         """Whether the stream holds anything of this market: it may be newer than the registry's list."""
@@ -153,8 +161,10 @@ class Hub:
             self.fanout.tell_all(messages.status("live"))
 
     def _receive(self, subject: str, seq: int, payload: bytes) -> None:
-        self.last_message_at = time.time()
-        self.received[subject.split(".", 2)[1]] += 1
+        token = subject.split(".", 2)[1]
+        self.received[token] += 1
+        if token in MARKET_DATA:
+            self.last_market_data_at = time.time()
         self.fanout.receive(subject, seq, payload)
 
     def _hole(self, first_seq: int, last_seq: int) -> None:

@@ -92,16 +92,16 @@ class Gateway:
     def __init__(self, folder: Path, nats_url: str) -> None:
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
-        self._environment = {**os.environ, "SSMD_HOME": str(folder), "NATS_URL": nats_url}
+        self.environment = {**os.environ, "SSMD_HOME": str(folder), "NATS_URL": nats_url}
         self._log = folder / "gateway.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         ssmd = str(_BIN / "ssmd")
-        subprocess.run([ssmd, "bootstrap"], env=self._environment, check=True, capture_output=True)
+        subprocess.run([ssmd, "bootstrap"], env=self.environment, check=True, capture_output=True)
         command = [ssmd, "gateway", "start", "--env", "demo", "--port", str(self.port)]
         log = self._log.open("wb")
-        self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+        self._process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
         until(self._answers, what="the gateway answers")
 
     def signal(self) -> None:

@@ -3,6 +3,9 @@
 import asyncio
 import os
 import re
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -36,7 +39,7 @@ def gateway(bus: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture
-async def page(gateway: Gateway) -> AsyncIterator[Page]:
+async def page(gateway: Gateway, bus: NatsServer) -> AsyncIterator[Page]:
     if not CHROMIUM.exists():
         absent(f"there is no Chromium at {CHROMIUM}; SSMD_CHROMIUM names another place")
     # Not the synchronous API: its greenlets keep a loop running in this thread.
@@ -44,6 +47,7 @@ async def page(gateway: Gateway) -> AsyncIterator[Page]:
         browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         page = await browser.new_page(viewport={"width": 1280, "height": 800})
         await page.goto(f"http://{gateway.address}/")
+        await publish(bus.url, n=time.time_ns())
         await expect(page.locator("#state")).to_have_text("live")
         yield page
         await browser.close()
@@ -61,6 +65,21 @@ async def publish(url: str, *, price_e4: int | None = None, n: int = 1) -> None:
     await publisher.close()
 
 
+CRASH = """
+from datetime import UTC, datetime
+from registry.models import DataGap, Feed
+DataGap.objects.create(feed=Feed.objects.get(name="kalshi-sim"), date="2026-07-19", gap_type="process_crash",
+    gap_start=datetime(2026, 7, 19, 18, 3, 11, tzinfo=UTC), gap_number=1)
+"""
+
+
+def in_registry(gateway: Gateway, code: str) -> None:
+    """Run this with the gateway's registry."""
+    program = f"import django; django.setup()\n{code}"
+    environment = {**gateway.environment, "DJANGO_SETTINGS_MODULE": "ssmd.settings"}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+
+
 async def test_a_trade_and_its_markets_book_appear_as_they_happen(page: Page, bus: NatsServer) -> None:
     await publish(bus.url, price_e4=4600, n=2)
 
@@ -73,6 +92,32 @@ async def test_a_trade_and_its_markets_book_appear_as_they_happen(page: Page, bu
 
 async def test_a_simulated_exchange_is_labelled_as_such(page: Page) -> None:
     await expect(page.locator(".simulated")).to_contain_text("Simulated exchange")
+
+
+async def test_the_rates_plot_fills_its_width_from_the_start(page: Page) -> None:
+    await expect(page.locator("#rate-plot polyline")).to_have_count(1)
+
+    points, box = await page.evaluate(
+        """() => { const plot = document.getElementById("rate-plot");
+        return [plot.querySelector("polyline").getAttribute("points"), plot.getAttribute("viewBox")]; }"""
+    )
+    first, *_, last = points.split()
+    assert (first.split(",")[0], last.split(",")[0]) == ("0", box.split()[2])
+
+
+async def test_an_open_gap_is_said_and_without_it_silence_is_called_quiet(
+    page: Page, gateway: Gateway, bus: NatsServer
+) -> None:
+    in_registry(gateway, CRASH)
+    await expect(page.locator("#state")).to_contain_text("gap open: process_crash since 2026-07-19 18:03:11Z")
+    await expect(page.locator("#state")).to_have_attribute("data-state", "gap")
+
+    in_registry(gateway, "from registry.models import DataGap; DataGap.objects.all().delete()")
+    quiet = page.locator("#state", has_text=re.compile(r"^quiet: no market data for \d+ s$"))
+    await expect(quiet).to_have_count(1, timeout=30_000)
+    await expect(page.locator("#rate-note")).to_contain_text("no market data for")
+    await publish(bus.url, n=time.time_ns())
+    await expect(page.locator("#state")).to_have_text("live")
 
 
 async def test_the_rate_is_counted(page: Page) -> None:

@@ -73,6 +73,20 @@ async def test_trades_flow_with_the_streams_sequence(hub: Hub, publisher: Publis
     assert (trade["ticker"], trade["seq"]) == ("A", 2)
 
 
+async def test_only_an_exchanges_messages_are_market_data(hub: Hub, publisher: Publisher, make: Any) -> None:
+    client = Client(hub)
+
+    await publisher.publish(make.gap())
+    await client.until_kinds("gap")
+    assert (hub.market_data_count, hub.last_market_data_at) == (0, None)
+
+    hub.fanout.subscribe_trades(client.outbox, "A")
+    await publisher.publish(make.trade("A", 2))
+    await client.until_kinds("trade")
+    assert (hub.market_data_count, hub.received["gap"]) == (1, 1)
+    assert hub.last_market_data_at is not None
+
+
 async def test_a_book_starts_from_its_checkpoint_and_the_changes_after_it(
     hub: Hub, publisher: Publisher, make: Any
 ) -> None:

@@ -23,15 +23,26 @@ function receive(message) {
   if (message.type === "trade") trade(message);
   else if (message.type === "orderbook") { if (message.ticker === state.book) { state.newest = message; state.bookAt = performance.now(); } }
   else if (message.type === "book_state") { if (message.ticker === state.book) at("book-note").textContent = message.message; }
-  else if (message.type === "subscribed" || message.type === "heartbeat") show(message.state);
-  else if (message.type === "status") show(message.state, message.message);
+  else if (message.type === "status" && message.state === "stale") show("stale", `stale: ${message.message}`);
 }
 
-function show(name, why) {
+// What the feed does is for the server to judge: a bus that stands may carry nothing but notices of loss.
+const PILL = { ok: "live", waiting: "waiting", quiet: "quiet", stopped: "stopped", gap_open: "gap open", unknown: "stale" };
+
+function judge(components) {
+  if (state.socket.readyState !== WebSocket.OPEN) return;
+  const data = components.data, name = PILL[data.status] || data.status;
+  if (components.nats.status !== "ok") show("stale", `stale: ${components.nats.detail}`);
+  else if (data.status === "ok") show("live", "live", data.detail);
+  else if (data.status === "gap_open") show("gap", `gap open: ${data.detail}`);
+  else show(name, `${name}: ${data.detail.split(/[,:] /)[0]}`, data.detail);
+}
+
+function show(name, text, title) {
   const badge = at("state");
   badge.dataset.state = name;
-  badge.textContent = name === "lost" ? why : name;
-  badge.title = why || "";
+  badge.textContent = text;
+  badge.title = title || "";
 }
 
 function trade(message) {
@@ -107,19 +118,24 @@ function drawBook() {
 
 async function count() {
   try {
-    const health = await (await fetch("/v1/health")).json();
-    const data = health.components.data;
-    const total = Object.values(data.messages || {}).reduce((sum, one) => sum + one, 0);
-    const now = performance.now();
+    const { components } = await (await fetch("/v1/health")).json();
+    judge(components);
+    const data = components.data, total = data.market_data_messages, now = performance.now();
     if (state.counted) {
       const rate = Math.max(0, (total - state.counted.total) / ((now - state.counted.now) / 1000));
       state.rates = state.rates.concat(rate).slice(-SECONDS);
       at("rate").textContent = Math.round(rate).toLocaleString("en");
-      drawRate(at("rate-plot"), state.rates, SECONDS);
-      at("rate-note").textContent = `last ${SECONDS} s, at most ${Math.round(Math.max(...state.rates)).toLocaleString("en")} a second`;
+      drawRate(at("rate-plot"), state.rates);
+      at("rate-note").textContent = rateNote(data);
     }
     state.counted = { total, now };
   } catch { /* the badge already says that the connection is lost */ }
+}
+
+function rateNote(data) {
+  const most = `last ${state.rates.length} s, at most ${Math.round(Math.max(...state.rates)).toLocaleString("en")} a second`;
+  if (data.market_data_age_seconds === null) return "no market data yet";
+  return data.capturing ? most : `no market data for ${Math.round(data.market_data_age_seconds)} s`;
 }
 
 async function figures() {

@@ -10,16 +10,14 @@ function shape(name, attributes, text) {
   return element;
 }
 
-// `values`: oldest first; `length`: how many make the whole width.
-function drawRate(svg, values, length) {
-  const top = Math.max(1, ...values);
-  svg.setAttribute("viewBox", `0 0 ${length - 1} 100`);
-  const first = length - values.length;
-  const points = values.map((value, index) => `${first + index},${(98 - (value / top) * 94).toFixed(1)}`);
-  if (points.length < 2) { svg.replaceChildren(); return; }
-  const area = `M${first},100 L${points.join(" L")} L${length - 1},100 Z`;
+// `values`: one a second, oldest first; however many there are, they fill the width.
+function drawRate(svg, values) {
+  if (values.length < 2) { svg.replaceChildren(); return; }
+  const top = Math.max(1, ...values), last = values.length - 1;
+  svg.setAttribute("viewBox", `0 0 ${last} 100`);
+  const points = values.map((value, index) => `${index},${(98 - (value / top) * 94).toFixed(1)}`);
   svg.replaceChildren(
-    shape("path", { d: area, class: "area" }),
+    shape("path", { d: `M0,100 L${points.join(" L")} L${last},100 Z`, class: "area" }),
     shape("polyline", { points: points.join(" "), class: "line" }),
   );
 }
