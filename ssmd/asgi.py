@@ -45,8 +45,13 @@ _stream = GatewayConsumer.as_asgi(hub_of=gateway.current_hub, find_markets=find_
 
 
 async def _no_such_socket(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-    """A WebSocket path that does not exist: refused, not an exception."""
-    await send({"type": "websocket.close", "code": 4404})
+    """A WebSocket path that does not exist: 404 before it is accepted, where the server can say so."""
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 4404})
+        return
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    await send({"type": "websocket.http.response.start", "status": 404, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": b"The stream is at /v1/stream\n"})
 
 
 _sockets = [

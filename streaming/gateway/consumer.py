@@ -5,7 +5,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import structlog
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -57,9 +57,9 @@ class GatewayConsumer(AsyncWebsocketConsumer):
             await self._refuse(CloseCode.NOT_SIGNED_IN, "Sign in at /admin/ first")
             return
         self._join(hub)
-        query = {key: values[-1] for key, values in parse_qs(self.scope["query_string"].decode()).items()}
-        if "symbols" in query:
-            await self._answer(requests.of_query(query["symbols"], query.get("channels", "")))
+        asked = requests.of_query(self.scope["query_string"].decode("latin-1"))
+        if asked is not None:
+            await self._answer(asked)
 
     def _join(self, hub: Hub) -> None:
         self._hub = hub

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import IntEnum
 from typing import Any
+from urllib.parse import parse_qsl
 
 ACTIONS = ("subscribe", "unsubscribe")
 CHANNELS = ("trade", "orderbook")
@@ -14,6 +15,7 @@ MOST_SYMBOLS = 500  # in one request
 MOST_SUBSCRIPTIONS = 10_000  # of one client
 LONGEST_TICKER = 200
 _KEYS = ("action", "symbols", "id", "channels")
+_QUERY_KEYS = ("symbols", "channels")
 
 
 class ErrorCode(IntEnum):
@@ -63,11 +65,25 @@ class Request:
         return EVERY_MARKET in self.symbols
 
 
-def of_query(symbols: str, channels: str = "") -> Request | Problem:
-    """The subscription that a URL's `?symbols=A,B&channels=trade` stands for."""
-    document: dict[str, Any] = {"action": "subscribe", "symbols": [s for s in symbols.split(",") if s]}
-    if channels:
-        document["channels"] = channels.split(",")
+def of_query(query: str) -> Request | Problem | None:
+    """The subscription that a URL's `symbols=A,B&channels=trade` stands for; None where it asks for nothing."""
+    try:
+        given = dict(parse_qsl(query, keep_blank_values=True, errors="replace"))
+    except ValueError as error:
+        return Problem(ErrorCode.UNKNOWN_KEY, f"The URL's query cannot be read: {error}. {_example_url()}")
+    for key in given:
+        if key not in _QUERY_KEYS:
+            return Problem(
+                ErrorCode.UNKNOWN_KEY, f"No such key in the URL as {_short(key)}. {_example_url()}"
+            )
+    if not given:
+        return None
+    symbols = [symbol for symbol in given.get("symbols", "").split(",") if symbol]
+    if not symbols:
+        return Problem(ErrorCode.BAD_SYMBOLS, f"The URL names no symbol. {_example_url()}")
+    document: dict[str, Any] = {"action": "subscribe", "symbols": symbols}
+    if "channels" in given:
+        document["channels"] = given["channels"].split(",")
     return of_document(document)
 
 
@@ -75,11 +91,13 @@ def of_text(text: str) -> Request | Problem:
     """The request in one text frame."""
     try:
         document = json.loads(text)
-    except (ValueError, RecursionError):
+        if not isinstance(document, dict):
+            return Problem(ErrorCode.NOT_JSON, f"A request is a JSON object. {_example()}")
+        return of_document(document)
+    except RecursionError:
+        return Problem(ErrorCode.NOT_JSON, f"This JSON is nested too deeply. {_example()}")
+    except ValueError:
         return Problem(ErrorCode.NOT_JSON, f"This is not JSON. {_example()}")
-    if not isinstance(document, dict):
-        return Problem(ErrorCode.NOT_JSON, f"A request is a JSON object. {_example()}")
-    return of_document(document)
 
 
 def of_document(document: dict[str, Any]) -> Request | Problem:
@@ -101,6 +119,10 @@ def of_document(document: dict[str, Any]) -> Request | Problem:
 
 def _example() -> str:
     return 'Like {"action":"subscribe","symbols":["TICKER"]}'
+
+
+def _example_url() -> str:
+    return f"Known: {', '.join(_QUERY_KEYS)}, like /v1/stream?symbols=TICKER-A,TICKER-B&channels=trade"
 
 
 def _unknown_key(document: dict[str, Any]) -> Problem | None:
@@ -134,6 +156,11 @@ def _bad_symbols(symbols: object) -> Problem | None:
     if len(symbols) > MOST_SYMBOLS:
         message = f"{len(symbols)} symbols in one request: at most {MOST_SYMBOLS}. Send several requests."
         return Problem(ErrorCode.TOO_MANY_SYMBOLS, message)
+    for symbol in symbols:
+        # Half a surrogate pair cannot be written as UTF-8, and PostgreSQL takes no NUL.
+        if not symbol.isprintable():
+            message = f"{_short(symbol)} is no ticker: it has characters that cannot be printed."
+            return Problem(ErrorCode.BAD_SYMBOLS, message, symbol)
     return None
 
 

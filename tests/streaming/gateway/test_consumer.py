@@ -134,6 +134,41 @@ async def test_bad_requests_are_answered_and_the_connection_stays(gateway: Gatew
     assert ack["type"] == "subscribed"
 
 
+async def test_strange_requests_never_close_the_connection(gateway: Gateway) -> None:
+    strange = [
+        '{"action":"subscribe","symbols":["\\ud800"]}',
+        '{"action":"subscribe","symbols":["A\\u0000"]}',
+        '{"action":"subscribe","symbols":["A"],"id":"\\ud800"}',
+        '{"\\ud800":1}',
+        '{"action":' + "[" * 900 + "]" * 900 + ',"symbols":["A"]}',
+        '{"action":"subscribe","symbols":["' + "\U0001f600" * 200 + '"]}',
+        "9" * 5000,
+    ]
+    async with stream(gateway) as client:
+        answers = []
+        for text in strange:
+            await client.send(text)
+            answers.append(await receive(client))
+        ack = await ask(client, action="subscribe", symbols=["*"])
+
+    assert {answer["type"] for answer in answers} == {"error"}
+    assert answers[0]["symbol"] == "\ud800"
+    assert ack["type"] == "subscribed"
+    assert "Traceback" not in gateway.log
+
+
+@pytest.mark.parametrize("query", ["?replay=2025-12-14", "?symbols=*&foo=1", "?symbols=", "?%ff"])
+async def test_an_unknown_key_in_the_url_is_answered_and_the_connection_stays(
+    gateway: Gateway, query: str
+) -> None:
+    async with stream(gateway, query) as client:
+        error = await receive(client)
+        ack = await ask(client, action="subscribe", symbols=["*"])
+
+    assert (error["type"], "Known: symbols, channels" in error["message"]) == ("error", True)
+    assert ack["type"] == "subscribed"
+
+
 async def test_after_unsubscribing_nothing_more_comes(
     gateway: Gateway, publisher: Publisher, make: Any
 ) -> None:
@@ -180,9 +215,12 @@ async def test_who_came_through_a_proxy_must_sign_in(gateway: Gateway) -> None:
 
 
 async def test_a_path_that_is_no_stream_is_refused(gateway: Gateway) -> None:
-    with pytest.raises(InvalidStatus):
-        async with connect(f"ws://{gateway.address}/v1/other", proxy=None):
+    with pytest.raises(InvalidStatus) as refused:
+        async with connect(f"ws://{gateway.address}/v1/strea", proxy=None):
             pass
+
+    assert refused.value.response.status_code == 404
+    assert b"/v1/stream" in refused.value.response.body
 
 
 async def test_a_client_that_does_not_read_is_closed_and_told_what_it_missed(
