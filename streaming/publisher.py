@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
+import msgspec
 import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -11,10 +12,12 @@ from nats.errors import Error as NatsError
 from registry.refusal import Refused
 from streaming import metrics, subjects, transport, wire
 from streaming.capture_log import CaptureLogReader, Cursor
-from streaming.events import Event, GapNotice
+from streaming.complaints import Complaints
+from streaming.events import Event, GapNotice, MarketEvent
 from streaming.kalshi.messages import raw_type
 from streaming.kalshi.normalizer import Normalizer
 from streaming.lifetime import comes_within, stay_cancelled
+from streaming.outbox import Outbox
 from streaming.records import Kind, Record
 
 log = structlog.get_logger()
@@ -43,8 +46,9 @@ class Publisher:
         self._reader, self._cursor = reader, cursor
         self._stream, self._feed, self._with_raw = stream, stream.feed, with_raw
         self._notices, self._on_announced = notices, on_announced
-        self._outbox: transport.Outbox | None = None
+        self._outbox: Outbox | None = None
         self._client: Client | None = None
+        self._complaints = Complaints(self._feed)
         self._published = metrics.CONNECTOR_PUBLISHED.labels(self._feed)
 
     async def run(self, nats_url: str, writing_ended: asyncio.Event) -> None:
@@ -95,7 +99,7 @@ class Publisher:
                 if is_start:
                     raise
             else:
-                self._outbox = transport.Outbox(self._client, on_stored=self._published.inc)
+                self._outbox = Outbox(self._client, on_stored=self._published.inc)
                 await self._outbox.open()
                 return True
             is_start = False
@@ -139,8 +143,11 @@ class Publisher:
     async def _publish(self, records: list[Record]) -> None:
         assert self._outbox is not None
         for record in records:
+            unmappable = self.normalizer.unmappable
             for event in self.normalizer.apply(record):
                 await self._offer(event, identity=_identity(event), n=record.n)
+            if self.normalizer.unmappable > unmappable:
+                self._cannot_be_read(record)
             if self._with_raw and record.kind != Kind.MARK:
                 await self._offer_raw(record)
             self._outbox.passed(record.n)
@@ -150,10 +157,26 @@ class Publisher:
         try:
             payload = wire.encode(event)
         except wire.WireError as error:  # raw has the frame; one value that does not fit must not end us
-            log.error("event not publishable", identity=identity, error=str(error))
-            metrics.CONNECTOR_ERRORS_TOTAL.labels(self._feed, "publish").inc()
+            self._complaints.note(
+                "publish", subjects.token_of(event), problem=f"event not publishable: {identity}: {error}"
+            )
             return
-        await self._outbox.publish(subjects.address(self._feed, event), payload, identity=identity, n=n)
+        address = subjects.address(self._feed, event)
+        if not await self._outbox.publish(address, payload, identity=identity, n=n):
+            await self._too_large(event, len(payload), identity=identity, n=n)
+
+    def _cannot_be_read(self, record: Record) -> None:
+        """The venue may have changed its format: what such frames told is in raw, and not on the bus."""
+        why, kind = self.normalizer.problem, raw_type(self.normalizer.frame_type)
+        self._complaints.note("parse", kind, problem=f"frame not understood: record {record.n}: {why}")
+
+    async def _too_large(self, event: Event, size: int, *, identity: str, n: int) -> None:
+        """Tell readers of the market that they miss something: their book is not what it seems."""
+        problem = f"event of {size} bytes too large for the bus: {identity}"
+        self._complaints.note("publish", subjects.token_of(event), problem=problem)
+        if not isinstance(event, GapNotice):
+            for notice in _oversize_notices(event):
+                await self._offer(notice, identity=_identity(notice), n=n)
 
     async def _offer_raw(self, record: Record) -> None:
         """The frame as it came, to whoever listens now; kept by no stream, acknowledged by nobody."""
@@ -190,8 +213,13 @@ class Publisher:
         assert self._outbox is not None
         log.warning("bus closed the connection", error=str(self._client.last_error) if self._client else "")
         with suppress(NatsError, OSError, TimeoutError, Refused):
-            self._client = await self._reach(url)
-            await self._outbox.move(self._client)
+            client = await self._reach(url)
+            try:
+                await self._outbox.move(client)
+            except BaseException:
+                await _close(client)
+                raise
+            self._client = client
 
     def _store(self) -> None:
         if self._outbox is None:
@@ -215,3 +243,20 @@ def _identity(event: Event) -> str:
     if isinstance(event, GapNotice):
         return f"{event.session}.{event.number}.{1 if event.to_ns else 0}"
     return event.origin.identity
+
+
+def _oversize_notices(event: MarketEvent) -> list[GapNotice]:
+    """One event was left out: begun and over at once, so that nothing stays open."""
+    at = event.origin
+    begun = GapNotice(
+        cause="oversize_event",
+        session=at.session,
+        number=at.n,
+        connection=at.connection,
+        from_ns=at.received_ns,
+        to_ns=None,
+        sid=at.sid,
+        tickers=(event.ticker,),
+        note="an event was larger than the bus takes; raw has its frame",
+    )
+    return [begun, msgspec.structs.replace(begun, to_ns=at.received_ns)]

@@ -20,6 +20,7 @@ class Normalizer:
         self.session = session
         self.fold = Fold()
         self.unmappable = 0
+        self.problem = ""  # why the last unmappable frame was one
         self.frame_type = ""  # of the last frame, as the venue calls it; empty where it could not be read
         self._mapper = Mapper(session=session, use_yes_price=False)
         self._sequence = SeqCounter()
@@ -35,8 +36,9 @@ class Normalizer:
             envelope = decode_envelope(record.payload)
             self.frame_type = envelope.type
             return list(self._frame(record, envelope))
-        except (msgspec.DecodeError, Unmappable):
+        except (msgspec.DecodeError, Unmappable) as error:
             self.unmappable += 1
+            self.problem = str(error)[:300]
             return []
 
     def _frame(self, record: Record, envelope: Envelope) -> list[MarketEvent]:

@@ -2,6 +2,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from registry.refusal import Refused
 from streaming import marks, transport
@@ -12,18 +14,27 @@ from streaming.records import Kind
 from streaming.transport import StreamSpec
 from tests.running import NatsServer, free_port
 from tests.streaming.bus import published
-from tests.streaming.kalshi.frames import trade
+from tests.streaming.kalshi.frames import snapshot, trade
 
 
 class Session:
     """A log that is complete, and its publisher."""
 
-    def __init__(self, folder: Path, *, count: int = 300, notices: tuple[GapNotice, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        count: int = 300,
+        notices: tuple[GapNotice, ...] = (),
+        more: tuple[bytes, ...] = (),
+    ) -> None:
         self.feed = f"feed-{abs(hash(str(folder))) % 10**9}"
         self.stream = StreamSpec(f"ssmd-{self.feed}", self.feed, max_bytes=64 * 1024**2)
         log = CaptureLog(folder, environment="demo", session="s")
         for seq in range(1, count + 1):
             log.append(trade("A", seq), kind=Kind.TEXT, connection=1)
+        for payload in more:
+            log.append(payload, kind=Kind.TEXT, connection=1)
         log.append(b"{", kind=Kind.TEXT, connection=1)
         log.mark(marks.SessionEnd("stopped"))
         log.close()
@@ -102,6 +113,43 @@ async def test_a_stream_that_drifted_ends_a_session_at_its_start(nats_server: st
 
     with pytest.raises(Refused, match="max_bytes"):
         await session.publisher.run(nats_server, session.ended)
+
+
+def errors(feed: str, error_type: str) -> float:
+    labels = {"feed": feed, "error_type": error_type}
+    return REGISTRY.get_sample_value("ssmd_connector_errors_total", labels) or 0.0
+
+
+async def test_frames_that_are_not_understood_are_counted_and_said_once_a_minute(
+    nats_server: str, tmp_path: Path
+) -> None:
+    renamed = trade("A", 1).replace(b"yes_price_dollars", b"yes_price")
+    session = Session(tmp_path / "s", count=1, more=(renamed,) * 100)
+
+    with capture_logs() as said:
+        await run_from_start(session, nats_server)
+
+    assert errors(session.feed, "parse") == 101  # with the one that is no JSON
+    trades = [line for line in said if line.get("about") == "trade"]
+    assert len(trades) == 1
+    assert "yes_price_dollars" in trades[0]["event"]
+
+
+async def test_an_event_that_is_too_large_is_counted_and_its_market_is_told(
+    nats_server: str, tmp_path: Path
+) -> None:
+    levels = [[f"0.{price % 10_000:04d}", "1.00"] for price in range(1, 120_000)]
+    session = Session(tmp_path / "s", count=1, more=(snapshot("B", 1, yes=levels),))
+
+    await run_from_start(session, nats_server)
+
+    events = await published(nats_server, session.stream.name)
+    notices = [event for event in events if isinstance(event, GapNotice)]
+    assert [(one.cause, one.tickers, one.to_ns is None) for one in notices] == [
+        ("oversize_event", ("B",), True), ("oversize_event", ("B",), False),
+    ]  # fmt: skip
+    assert errors(session.feed, "publish") >= 1
+    assert session.cursor.load() == session.last_n
 
 
 @pytest.mark.slow

@@ -1,0 +1,181 @@
+"""Publishes into a JetStream stream and knows what was stored."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+from streaming.lifetime import comes_within
+
+ACK_WITHIN_SECONDS = 2.0
+WINDOW = 4096  # messages that may wait for their ack
+_HEADER_BYTES = 1024  # of a message's size: its identity; the server counts it, the library does not
+
+
+class _Ack(msgspec.Struct):
+    stream: str = ""
+    seq: int = 0
+    duplicate: bool = False
+    error: dict[str, object] | None = None
+
+
+_ack = msgspec.json.Decoder(_Ack)
+
+
+@dataclass(slots=True)
+class _Message:
+    subject: str
+    payload: bytes
+    identity: str
+    n: int
+    sent_at: float
+
+
+class Outbox:
+    """Publishes many messages at once and counts only acknowledged ones; `floor` is the last n that is wholly stored.
+
+    One inbox takes all acks: a future for each message, as the library's own publish makes it, costs twice the time.
+    """
+
+    def __init__(self, client: Client, *, on_stored: Callable[[], None] = lambda: None) -> None:
+        self._client = client
+        self._reconnects = client.stats["reconnects"]
+        self._on_stored = on_stored
+        self._inbox = client.new_inbox()
+        self._waiting: dict[int, _Message] = {}
+        self._last_token = 0
+        self._offered_n = 0
+        self._room = asyncio.Event()
+        self._catching_up = asyncio.Lock()
+        self.refused: str = ""
+
+    async def open(self) -> None:
+        """Listen for acks."""
+        self._reconnects = self._client.stats["reconnects"]
+        await self._listen(self._client, self._inbox)
+
+    async def _listen(self, client: Client, inbox: str) -> None:
+        await client.subscribe(
+            f"{inbox}.*", cb=self._acknowledged, pending_msgs_limit=-1, pending_bytes_limit=-1
+        )
+
+    async def move(self, client: Client) -> None:
+        """Go on with another client: everything without an ack is sent again, before anything new."""
+        async with self._catching_up:
+            inbox, reconnects = client.new_inbox(), client.stats["reconnects"]
+            await self._listen(client, inbox)
+            self._client, self._inbox = client, inbox
+            await self._repeat(list(self._waiting.items()))
+            self._reconnects = reconnects
+
+    @property
+    def floor(self) -> int:
+        """Every record up to this n is on the bus."""
+        oldest = next(iter(self._waiting.values()), None)
+        return self._offered_n if oldest is None else max(oldest.n - 1, 0)
+
+    @property
+    def _is_refused(self) -> bool:
+        """While the stream refuses one message, later ones must not overtake it."""
+        return bool(self.refused and self._waiting)
+
+    @property
+    def waiting(self) -> int:
+        """Messages without an ack."""
+        return len(self._waiting)
+
+    async def publish(self, subject: str, payload: bytes, *, identity: str, n: int) -> bool:
+        """Send one message of record n; waits while the window is full or the server away.
+
+        False where the message is larger than the server takes: it never can be stored.
+        """
+        await self._its_turn()
+        if len(payload) > self._client.max_payload - _HEADER_BYTES:
+            return False
+        self._last_token += 1
+        message = _Message(subject, payload, identity, n, time.monotonic())
+        self._waiting[self._last_token] = message
+        await self._send(self._last_token, message)
+        return True
+
+    async def _its_turn(self) -> None:
+        """Until something new may go out; nothing is awaited between the last look and the return."""
+        while True:
+            while len(self._waiting) >= WINDOW or not self._client.is_connected or self._is_refused:
+                self._room.clear()
+                await self._wait_for_room()
+            if not self._is_behind:
+                return
+            await self._catch_up()
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether older messages have to be sent again first."""
+        return self._catching_up.locked() or self._client.stats["reconnects"] != self._reconnects
+
+    def passed(self, n: int) -> None:
+        """All messages of the records up to n were offered."""
+        self._offered_n = n
+
+    async def repeat_overdue(self) -> None:
+        """Send again, under the same identity, what was not acknowledged in time: it may have been stored."""
+        if not self._client.is_connected:
+            return
+        if self._is_behind:
+            await self._catch_up()
+            return
+        before = time.monotonic() - ACK_WITHIN_SECONDS
+        await self._repeat([(token, one) for token, one in self._waiting.items() if one.sent_at <= before])
+
+    async def _catch_up(self) -> None:
+        """After a reconnect, before anything new: else the stream would hold a market's events in another order."""
+        async with self._catching_up:
+            while (reconnects := self._client.stats["reconnects"]) != self._reconnects:
+                await self._repeat(list(self._waiting.items()))
+                self._reconnects = reconnects
+
+    async def _repeat(self, messages: list[tuple[int, _Message]]) -> None:
+        reconnects = self._client.stats["reconnects"]
+        for token, message in messages:
+            if self._client.stats["reconnects"] != reconnects:
+                return  # the rest would overtake what has to be sent again on the new connection
+            if token in self._waiting:
+                message.sent_at = time.monotonic()
+                await self._send(token, message)
+
+    async def _wait_for_room(self) -> None:
+        if not await comes_within(self._room, ACK_WITHIN_SECONDS / 4):
+            await self.repeat_overdue()
+
+    async def _send(self, token: int, message: _Message) -> None:
+        try:
+            await self._client.publish(
+                message.subject,
+                message.payload,
+                reply=f"{self._inbox}.{token}",
+                headers={"Nats-Msg-Id": message.identity},
+            )
+        except NatsError:
+            return  # away again: it stays in the window and is repeated
+
+    async def _acknowledged(self, answer: Msg) -> None:
+        token = int(answer.subject.rpartition(".")[2])
+        if token not in self._waiting:
+            return
+        ack = (
+            _ack.decode(answer.data)
+            if answer.data
+            else _Ack(error={"description": "no stream takes this subject"})
+        )
+        if ack.error:
+            self.refused = str(ack.error.get("description", ack.error))
+            return  # a full or missing stream: repeated until somebody mends it
+        del self._waiting[token]
+        self.refused = ""
+        self._room.set()
+        self._on_stored()
