@@ -4,13 +4,13 @@ It reads frames and rebuilds order books in its own slow and simple way.
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from streaming.events import BookDelta, BookSide, BookSnapshot, GapNotice, Trade
+from streaming.events import BookDelta, BookSide, BookSnapshot, Event, GapNotice, Origin, Trade
 from streaming.records import Kind
 from tests.oracle import Archived, Sent
 
@@ -98,6 +98,26 @@ def _missing_trade(identity: str, n: int, stated: tuple[int, int] | None) -> lis
     if stated and stated[0] <= n <= stated[1]:
         return []
     return [f"trade {identity} is not on the bus, and no gap event says so"]
+
+
+def judge_order(published: Iterable[Event]) -> list[str]:
+    """Each market's events lie in the stream in the order of their records, and session after session."""
+    last: dict[str, Origin] = {}
+    left: dict[str, set[str]] = defaultdict(set)  # sessions that another one has followed
+    faults = []
+    for event in published:
+        if isinstance(event, GapNotice):
+            continue
+        ticker, now = event.ticker, event.origin
+        before = last.get(ticker, now)
+        if before.session != now.session:
+            left[ticker].add(before.session)
+        elif before is not now and (now.n, now.k) <= (before.n, before.k):
+            faults.append(f"{ticker}: {now.identity} comes after {before.identity}")
+        if now.session in left[ticker]:
+            faults.append(f"{ticker}: {now.identity} comes after a later session")
+        last[ticker] = now
+    return faults
 
 
 def books_of_frames(frames: Iterable[bytes]) -> dict[str, Book]:

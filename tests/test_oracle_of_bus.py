@@ -9,7 +9,7 @@ from streaming.events import GapNotice, TakerSide, Trade
 from streaming.kalshi.normalizer import Normalizer
 from tests.oracle import Archived
 from tests.oracle_input import NOON, SESSION, whole
-from tests.oracle_of_bus import judge_trades
+from tests.oracle_of_bus import judge_order, judge_trades
 
 
 def published(archive: Archived) -> list[Trade]:
@@ -49,6 +49,27 @@ def _of(one: Trade, name: str) -> Trade:
 @pytest.mark.parametrize("mutant", BUS_MUTANTS)
 def test_a_changed_publication_is_found(mutant: str) -> None:
     assert judge_trades([whole()], BUS_MUTANTS[mutant](published(whole())), [])
+
+
+ORDER_MUTANTS: dict[str, Callable[[list[Trade]], list[Trade]]] = {
+    "two swapped": lambda trades: [trades[1], trades[0], *trades[2:]],
+    "the first comes last": lambda trades: [*trades[1:], trades[0]],
+    "one repeated": lambda trades: [*trades, trades[-1]],
+    "back to an earlier session": lambda trades: [trades[0], _of(trades[1], "later"), *trades[2:]],
+}
+
+
+def test_order_is_judged_market_by_market() -> None:
+    trades = published(whole())
+    other = [msgspec.structs.replace(one, ticker="M2") for one in trades]
+
+    assert judge_order([*trades, *other]) == []
+    assert judge_order([*trades, *(_of(one, "later") for one in trades)]) == []
+
+
+@pytest.mark.parametrize("mutant", ORDER_MUTANTS)
+def test_a_changed_order_is_found(mutant: str) -> None:
+    assert judge_order(ORDER_MUTANTS[mutant](published(whole())))
 
 
 def notice(first: int, last: int, name: str = SESSION) -> GapNotice:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.end_to_end.system import System, books, notices, system, trades
 from tests.oracle import judge_archive
-from tests.oracle_of_bus import books_of_events, books_of_frames, judge_trades, last_connection
+from tests.oracle_of_bus import books_of_events, books_of_frames, judge_order, judge_trades, last_connection
 from tests.running import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -35,6 +35,7 @@ def prove(one: System) -> None:
     assert verdict.faults == []
     assert verdict.archived + verdict.disclosed == verdict.sent > 0
     assert judge_trades(archive, trades(events), notices(events)) == []
+    assert judge_order(events) == []
     assert trades(events)
 
 

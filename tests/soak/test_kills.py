@@ -10,7 +10,7 @@ import pytest
 
 from tests.end_to_end.system import System, notices, system, trades
 from tests.oracle import judge_archive
-from tests.oracle_of_bus import judge_trades
+from tests.oracle_of_bus import judge_order, judge_trades
 
 pytestmark = [pytest.mark.soak(minutes=2.5), pytest.mark.timeout(600)]
 
@@ -57,3 +57,4 @@ def test_kills_lose_nothing_unnoticed_and_double_nothing(
     assert verdict.faults == []
     assert verdict.archived + verdict.disclosed == verdict.sent > 10_000
     assert judge_trades(archive, trades(events), notices(events)) == []
+    assert judge_order(events) == []
