@@ -109,10 +109,10 @@ def judge_order(published: Iterable[Event]) -> list[str]:
         if isinstance(event, GapNotice):
             continue
         ticker, now = event.ticker, event.origin
-        before = last.get(ticker, now)
-        if before.session != now.session:
+        before = last.get(ticker)
+        if before and before.session != now.session:
             left[ticker].add(before.session)
-        elif before is not now and (now.n, now.k) <= (before.n, before.k):
+        elif before and (now.n, now.k) <= (before.n, before.k):
             faults.append(f"{ticker}: {now.identity} comes after {before.identity}")
         if now.session in left[ticker]:
             faults.append(f"{ticker}: {now.identity} comes after a later session")

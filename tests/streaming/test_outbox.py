@@ -158,7 +158,7 @@ async def test_nothing_new_overtakes_what_moves_to_another_client(nats_server: s
 
     publishing = asyncio.create_task(publish())
     await asyncio.sleep(0.01)
-    await outbox.move(_Hesitant(other))  # type: ignore[arg-type]
+    await outbox.move(_Hesitant(other))
     await publishing
     await until(lambda: not outbox.waiting)
 
