@@ -20,20 +20,32 @@ from registry.environment_file import config_hash, parse_environment
 from registry.models import Environment, EnvironmentVersion, Feed, FeedVersion, SchemaVersion
 from registry.models.schema import sha256
 from registry.preflight import registry_ready
-from registry.refusal import ExitCode, Reason, Refused
+from registry.refusal import ExitCode, Reason, Refused, require
 from registry.secrets import folder, secret_usable
 from registry.temporal import RowT
+from registry.yaml_fields import Fields
 
 BY = "ssmd bootstrap"
 
 
 def bootstrap(*, sim_endpoint: str | None = None) -> list[str]:
     """Make what is missing; returns a line for each thing made or changed."""
+    require(endpoint_usable(sim_endpoint))
     with _alone():
         made = _migrate()
         with transaction.atomic():
             made += _feeds(sim_endpoint) + _schemas() + _environments()
         return made + _demo_keys()
+
+
+def endpoint_usable(endpoint: str | None) -> list[Reason]:
+    """Whether the simulated exchange can be reached there: a WebSocket's address."""
+    if endpoint is None:
+        return []
+    problems: list[Reason] = []
+    Fields({"--sim-endpoint": endpoint}, "", problems).address("--sim-endpoint", ["ws", "wss"])
+    form = f"Like {seed.SIM_ENDPOINT}"
+    return [Reason(one.problem, form) for one in problems]
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import django_stubs_ext
 import environ
-from django.core.exceptions import ImproperlyConfigured
+
+from registry.refusal import ExitCode, Reason, Refused
 
 django_stubs_ext.monkeypatch()
 
@@ -21,8 +22,23 @@ CAPTURE_DIR = SSMD_HOME / "capture"
 SSMD_SECRETS_DIR = Path(env.str("SSMD_SECRETS_DIR", default=str(SSMD_HOME / "secrets"))).absolute()
 
 
+def _refused_home(problem: str) -> Refused:
+    remedy = "Set SSMD_HOME to a folder you may write to, e.g. SSMD_HOME=$HOME/ssmd-data."
+    return Refused([Reason(problem, remedy)], exit_code=ExitCode.PERMISSION)
+
+
+def _is_folder_or_absent(home: Path) -> None:
+    in_the_way = next((place for place in (home, *home.parents) if place.exists()), home)
+    if in_the_way.exists() and not in_the_way.is_dir():
+        what = "" if in_the_way == home else f": {in_the_way}"
+        raise _refused_home(f"SSMD_HOME {home} cannot be used{what or ': it'} is a file, not a folder")
+
+
 def _secret_key() -> str:
-    """Django's key from DJANGO_SECRET_KEY, or this machine's own, made once and kept under SSMD_HOME/run."""
+    """Django's key from DJANGO_SECRET_KEY, or this machine's own, made once and kept under SSMD_HOME/run.
+
+    Where nothing was written yet it is only in memory: a command that reads leaves no folders behind.
+    """
     given: str = env.str("DJANGO_SECRET_KEY", default="")
     if given:
         return given
@@ -30,15 +46,14 @@ def _secret_key() -> str:
     try:
         return kept.read_text()
     except FileNotFoundError:
-        return _keep_new_secret_key(kept)
+        return _keep_new_secret_key(kept) if RUN_DIR.is_dir() else secrets.token_urlsafe(50)
     except OSError as error:
-        raise ImproperlyConfigured(f"Cannot read {kept}: {error.strerror}. Set DJANGO_SECRET_KEY.") from error
+        raise _refused_home(f"SSMD_HOME {SSMD_HOME}: {kept} cannot be read: {error.strerror}") from error
 
 
 def _keep_new_secret_key(kept: Path) -> str:
     key = secrets.token_urlsafe(50)
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
         with open(kept, "x", opener=_owner_only) as file:
             file.write(key)
     except FileExistsError:  # another process was first
@@ -54,6 +69,7 @@ def _owner_only(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
+_is_folder_or_absent(SSMD_HOME)
 SECRET_KEY = _secret_key()
 DEBUG = env.bool("DJANGO_DEBUG", default=False)
 ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])

@@ -9,9 +9,9 @@ from registry.preflight import RecordingPlan, connector_plan
 from registry.refusal import Reason, require
 from registry.secrets import resolve
 from ssmd import __version__
+from ssmd.key_check import pem_usable
 from streaming import connector
 from streaming.kalshi.rest import Credentials
-from streaming.kalshi.signing import KeyUnusable, private_key
 from streaming.transport import StreamSpec
 
 
@@ -52,7 +52,7 @@ def credentials_of(plan: RecordingPlan) -> Credentials:
     """The venue's key, read now; refused when it is no key at all."""
     secret = resolve(plan.secret_ref)
     credentials = Credentials(secret["api_key"].reveal().strip(), secret["api_secret"].reveal())
-    require(_key_usable(credentials, plan.secret_ref))
+    require(pem_usable(credentials.private_key, plan.secret_ref))
     return credentials
 
 
@@ -97,18 +97,6 @@ def nats_url(url: str) -> str:
     )
     require([] if settings.NATS_URL else [missing])
     return str(settings.NATS_URL)
-
-
-def _key_usable(credentials: Credentials, reference: str) -> list[Reason]:
-    try:
-        private_key(credentials.private_key)
-    except KeyUnusable as error:
-        return [
-            Reason(
-                f"api_secret of {reference} is {error}", "Store the private key as the venue gave it, in PEM."
-            )
-        ]
-    return []
 
 
 def _symbols(text: str) -> tuple[str, ...]:

@@ -15,9 +15,9 @@ from django.conf import settings
 from registry.models import Environment
 from registry.preflight import database_place, registry_ready
 from registry.refusal import ExitCode, Reason, Refused
-from registry.secrets import secret_usable
 from ssmd.cli.options import add_output
 from ssmd.cli.table import render, size
+from ssmd.key_check import key_usable
 from ssmd.runtime.embedded import OLDEST_NATS, find_nats, find_valkey, nats_version, port_is_free
 
 # Capture stops being safe when the disk is full: below the first, say so; below the second, do not start.
@@ -126,11 +126,11 @@ def secrets() -> Iterator[Finding]:
 
     for version in EnvironmentVersion.objects.as_of(timezone.now()).select_related("feed"):
         reference = version.spec.secrets.get(version.feed.venue, "")
-        reasons = secret_usable(reference) if reference else []
+        reasons = key_usable(reference) if reference else []
         for reason in reasons:
             yield Finding("secret", "fail", reason.problem, reason.remedy)
         if reference and not reasons:
-            yield Finding("secret", "ok", f"{reference} can be read")
+            yield Finding("secret", "ok", f"{reference} can be read and holds a key")
 
 
 def nats() -> Iterator[Finding]:

@@ -11,10 +11,11 @@ from registry.environment_file import EnvironmentSpec, parse_environment
 from registry.models import Environment, EnvironmentVersion
 from registry.preflight import WRITTEN_SCHEMAS, environment_known, feed_usable, schema_usable
 from registry.refusal import ExitCode, Reason, Refused, require
-from registry.secrets import secret_exists, secret_usable
+from registry.secrets import secret_exists
 from ssmd.cli.columns import columns
 from ssmd.cli.options import add_as_of, add_output
 from ssmd.cli.table import render, render_one
+from ssmd.key_check import key_usable
 
 _SHOWN = ("name", "status", "feed", "version", "applied", "valid_from", "description")
 
@@ -112,7 +113,8 @@ def _text(file: Path) -> str:
         raise Refused([Reason(f"{file} is not text in UTF-8")]) from error
     except OSError as error:
         remedy = "Definitions lie in environments/, e.g. environments/kalshi.yaml."
-        raise Refused([Reason(f"{file} cannot be read: {error.strerror}", remedy)]) from error
+        reason = Reason(f"{file} cannot be read: {error.strerror}", remedy)
+        raise Refused([reason], exit_code=ExitCode.NOT_FOUND) from error
 
 
 def _checks(spec: EnvironmentSpec) -> dict[str, list[Reason]]:
@@ -132,4 +134,4 @@ def _secret(spec: EnvironmentSpec, reference: str) -> list[Reason]:
     """A venue's credentials are a known pair; what a server asks for is the server's matter."""
     servers = {"nats", "postgres", "s3"}
     used_by = {use for use, named in spec.secrets.items() if named == reference}
-    return secret_usable(reference) if used_by - servers else secret_exists(reference)
+    return key_usable(reference) if used_by - servers else secret_exists(reference)

@@ -14,6 +14,7 @@ from registry import secrets
 from registry.bootstrap import bootstrap
 from registry.preflight import RecordingPlan, connector_plan, environment_usable, registry_ready
 from registry.refusal import ExitCode, require
+from ssmd.key_check import key_usable
 from ssmd.runtime import embedded, home, schedule
 from ssmd.runtime.checks import ports_free
 from ssmd.runtime.stack import Stack, UpOptions
@@ -64,6 +65,7 @@ def _registry(options: UpOptions, talk: Talk) -> RecordingPlan:
     for line in bootstrap(sim_endpoint=endpoint):
         talk.say(f"  {line}")
     plan = connector_plan(options.environment)
+    require(key_usable(plan.secret_ref))
     if plan.simulated:
         require(secrets.secret_usable(plan.secret_ref, ("api_key", "public_key")))
     schedule.declare(plan.environment, is_simulated=plan.simulated)

@@ -36,3 +36,12 @@ def test_a_folder_that_cannot_be_written_to_fails(ssmd: Ssmd, settings: LazySett
     answer = ssmd("doctor", "--json")
 
     assert (answer.code, findings(answer)["data folder"]) == (6, "fail")
+
+
+def test_a_key_that_is_none_fails_without_being_shown(ssmd: Ssmd, tmp_path: Path) -> None:
+    (tmp_path / "secrets/kalshi-sim-creds/api_secret").write_text("-----BEGIN PRIVATE KEY-----\nabc\n")
+
+    answer = ssmd("doctor")
+
+    assert (answer.code, "api_secret of sealed-secret/kalshi-sim-creds" in answer.out) == (6, True)
+    assert "abc" not in answer.out

@@ -68,5 +68,13 @@ def test_malformed_yaml_names_the_line(ssmd: Ssmd, tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(ssmd: Ssmd, tmp_path: Path) -> None:
     answers = [ssmd("env", "validate", str(path)) for path in (tmp_path / "none.yaml", tmp_path)]
 
-    assert [answer.code for answer in answers] == [3, 3]
+    assert [answer.code for answer in answers] == [4, 4]
     assert "none.yaml cannot be read" in answers[0].err
+
+
+def test_a_secret_that_holds_no_key_makes_a_definition_invalid(ssmd: Ssmd, tmp_path: Path) -> None:
+    (tmp_path / "secrets/kalshi-sim-creds/api_secret").write_text("no key")
+
+    answer = ssmd("env", "validate", str(DEMO))
+
+    assert (answer.code, "in PEM" in answer.err) == (3, True)
