@@ -20,9 +20,19 @@ def add_parser(groups: "_SubParsersAction[Any]") -> None:
     parser = groups.add_parser("up", help="Run everything on this machine", description=__doc__)
     parser.add_argument("--env", default="demo", metavar="NAME", help="environment to run (default: demo)")
     parser.add_argument(
-        "--web-port", type=_port, default=WEB_PORT, metavar="PORT", help="admin, REST, stream"
+        "--web-port",
+        type=_port,
+        default=WEB_PORT,
+        metavar="PORT",
+        help=f"admin, REST, stream (default: {WEB_PORT})",
     )
-    parser.add_argument("--exchange-port", type=_port, default=EXCHANGE_PORT, metavar="PORT")
+    parser.add_argument(
+        "--exchange-port",
+        type=_port,
+        default=EXCHANGE_PORT,
+        metavar="PORT",
+        help=f"the simulated exchange (default: {EXCHANGE_PORT})",
+    )
     _add_exchange(parser)
     parser.set_defaults(run=run_up)
 
@@ -46,8 +56,10 @@ def _add_exchange(parser: ArgumentParser) -> None:
     group.add_argument(
         "--ledger", type=Path, metavar="FILE", help="write every frame sent, one JSON line each"
     )
-    group.add_argument("--markets", type=int, metavar="N", help="markets open at a time")
-    group.add_argument("--rate", type=float, metavar="R", help="orders a second")
+    group.add_argument("--markets", type=int, metavar="N", help="markets open at a time (default: 6)")
+    group.add_argument(
+        "--rate", type=float, metavar="R", help="frames a second, all markets together (default: 50)"
+    )
     group.add_argument("--seed", type=int, metavar="S", help="of the order flow")
 
 

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TextIO
 
+import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
@@ -29,6 +30,8 @@ from streaming.kalshi.simulator.life import RandomLife
 from streaming.kalshi.simulator.replay import Replay
 from streaming.kalshi.simulator.rest import PRIVATE
 from streaming.kalshi.simulator.venue import Venue
+
+log = structlog.get_logger()
 
 WEBSOCKET_PATH = "/trade-api/ws/v2"
 DEFAULT_MARKETS = 6
@@ -205,6 +208,7 @@ class Service:
             return
         await self._reading.wait()
         started, is_paced = time.monotonic(), self._options.speed > 0
+        told = 0
         for told, (due_us, frame) in enumerate(replay.frames(), 1):
             if is_paced:
                 await self._sleep_until(started + due_us / 1_000_000)
@@ -212,6 +216,7 @@ class Service:
             if told % BATCH == 0:
                 await self._hand_over()
         self._flush()
+        log.info("the replay is over", frames=told)
         if self._options.once:
             await self._until_sent()
             self._close_code = 1000
