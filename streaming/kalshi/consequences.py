@@ -63,7 +63,7 @@ class Consequences:
     def _sequence_gap(self, finding: SequenceGap, connection: int, now_ns: int) -> None:
         metrics.CONNECTOR_ERRORS_TOTAL.labels(self._feed, "sequence").inc()
         self._gaps.open(sequence_gap_mark(finding, connection=connection, now_ns=now_ns))
-        if finding.tickers is None:  # nothing to wait for: what was skipped is all that is missing
+        if not finding.tickers:  # no book to wait for: what was skipped is all that is missing
             self._gaps.close(["sequence_gap"], to_ns=now_ns, connection=connection, sid=finding.skipped.sid)
         if finding.channel == LIFECYCLE:  # a market may have been created or determined unheard
             self.listing_due.set()

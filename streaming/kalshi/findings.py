@@ -8,7 +8,7 @@ from streaming.kalshi.sequence import Skipped
 
 @dataclass(frozen=True, slots=True)
 class SequenceGap:
-    """Frames of a subscription never came; None tickers: every market."""
+    """Frames of a subscription never came; None tickers: every market; empty: no book that we follow."""
 
     skipped: Skipped
     channel: str
@@ -40,7 +40,7 @@ class BookFound:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Every channel is acknowledged and every asked book has its snapshot."""
+    """Every channel is acknowledged and every asked book has its snapshot, or is reported missing."""
 
     tickers: int
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterable
 from typing import Protocol
 
 import httpx
@@ -9,7 +10,7 @@ import structlog
 
 from streaming import metrics
 from streaming.kalshi.capture import Capture
-from streaming.kalshi.markets import MarketBoard, Patterns
+from streaming.kalshi.markets import COMBO_PREFIX, MarketBoard, Patterns
 from streaming.kalshi.rest import Credentials, KalshiRest, listed
 from streaming.lifetime import comes_within
 
@@ -76,18 +77,29 @@ class MarketLister:
         if self._config.categories:
             series = await rest.series_of_categories(set(self._config.categories))
             self._board.patterns = Patterns(self._config.tickers, self._config.series | series)
+        expected, seen = self._board.wanted(), set[str]()
         for query in self._queries():
             for status in STATUSES:
                 async for page in rest.markets(status=status, **query):
                     self._board.learn_listed(map(listed, page), now_ns=time.time_ns())
+                    seen.update(row["ticker"] for row in page)
+        await self._ask_for(rest, expected - seen)
+
+    async def _ask_for(self, rest: KalshiRest, tickers: set[str]) -> None:
+        """What ended while nobody listened is in no listing: its book would be waited for in vain."""
+        for page in _pages(ticker for ticker in tickers if not ticker.startswith(COMBO_PREFIX)):
+            rows = [listed(row) async for rows in rest.markets(tickers=",".join(page)) for row in rows]
+            self._board.learn_asked(page, rows, now_ns=time.time_ns())
 
     def _queries(self) -> list[dict[str, str]]:
         """One for everything, else one for each series and one for each page of tickers."""
         if self._config.is_everything:
             return [{}]
-        tickers = sorted(self._config.tickers)
-        pages = [
-            tickers[start : start + TICKERS_A_REQUEST] for start in range(0, len(tickers), TICKERS_A_REQUEST)
-        ]
         by_series = [{"series_ticker": series} for series in sorted(self._board.patterns.series)]
-        return by_series + [{"tickers": ",".join(page)} for page in pages]
+        return by_series + [{"tickers": ",".join(page)} for page in _pages(self._config.tickers)]
+
+
+def _pages(tickers: Iterable[str]) -> list[list[str]]:
+    """The tickers in parts of one request each."""
+    names = sorted(tickers)
+    return [names[start : start + TICKERS_A_REQUEST] for start in range(0, len(names), TICKERS_A_REQUEST)]

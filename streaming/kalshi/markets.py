@@ -10,6 +10,7 @@ _S = 1_000_000_000
 FORGET_AFTER_NS = 86_400 * _S
 # A market that is over is remembered for a while: REST may still call it active.
 REMEMBER_OVER_NS = 3_600 * _S
+OVER = frozenset({"determined", "disputed", "amended", "settled", "finalized"})  # statuses of REST
 COMBO_PREFIX = "KXMVE"  # user-made combinations, hundreds of thousands, hardly ever traded
 
 
@@ -49,6 +50,12 @@ class _Market:
             return False
         return _passed(self.open_ns, now_ns) and not _passed(self.close_ns, now_ns)
 
+    def close(self, now_ns: int) -> None:
+        """It ended unheard; a closing that is put off may still open it again."""
+        if not _passed(self.close_ns, now_ns):
+            self.close_ns = now_ns
+        self.is_open = self.was_open = False
+
     def closes(self, now_ns: int) -> bool:
         return self.is_open and _passed(self.close_ns, now_ns)
 
@@ -82,6 +89,20 @@ class MarketBoard:
         market.is_open = market.was_open = True
         if _passed(market.close_ns, now_ns):
             market.close_ns = None  # open all the same: wait for the venue to say that it is over
+
+    def learn_asked(self, asked: Iterable[str], rows: Iterable[Mapping[str, Any]], *, now_ns: int) -> None:
+        """Markets that no listing has any more, asked for by name; one that REST does not know is over."""
+        found = {row["ticker"]: row for row in rows}
+        for ticker in asked:
+            market, row = self._markets.get(ticker), found.get(ticker)
+            if market is None:
+                continue
+            if row is None or row["status"] in OVER:
+                market.is_over = True
+            elif row["status"] == "closed":
+                market.close(now_ns)
+            else:
+                self._learn_one(market, row, now_ns)
 
     def learn(self, message: Lifecycle) -> None:
         """What a lifecycle frame says."""

@@ -1,6 +1,6 @@
 """The Kalshi WebSocket conversation on one connection, without the socket."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -137,7 +137,7 @@ class KalshiSession:
 
         # What was lost is never sent again: ask for every book of the subscription anew.
         lost = tuple(sorted(self._asked - self._missing))
-        self._healing = True
+        self._healing = self._healing or bool(lost)
         self._books_due.update(dict.fromkeys(lost, (now_ns, 0)))
         self._ask_snapshots(lost)
         return [SequenceGap(skipped, channel, lost, after_n, after_ns)]
@@ -215,14 +215,20 @@ class KalshiSession:
             else:
                 missing = sent.tickers
                 self._books_due.pop(missing[0], None)
-                self._missing.update(missing)
         self._pursue(now_ns)
-        return [BooksMissing(missing), *self._healed()] if missing else []
+        return [*self._miss(missing), *self._healed()] if missing else []
+
+    def _miss(self, tickers: Iterable[str]) -> list[Finding]:
+        """These books are missing; said once of each."""
+        missing = tuple(ticker for ticker in tickers if ticker not in self._missing)
+        self._missing.update(missing)
+        return [BooksMissing(missing)] if missing else []
 
     def _readiness(self) -> list[Finding]:
         if self._is_ready or not self._is_complete or self._waiting or self._refused_parts:
             return []
-        if self._books_due or self._wanted != self._asked:
+        # One that is missing is still asked for, and has a loss of its own: the others do not wait for it.
+        if not self._books_due.keys() <= self._missing or self._wanted != self._asked:
             return []
         self._is_ready = True
         return [Ready(len(self._asked))]
@@ -280,12 +286,10 @@ class KalshiSession:
         hopeless = tuple(ticker for ticker in late if self._books_due[ticker][1] >= TRIES)
         for ticker in hopeless:
             del self._books_due[ticker]
-        self._missing.update(hopeless)
         for ticker in set(late) - set(hopeless):
             self._books_due[ticker] = (now_ns, self._books_due[ticker][1] + 1)
         self._ask_snapshots(sorted(set(late) - set(hopeless)))
-        missing: list[Finding] = [BooksMissing(hopeless)] if hopeless else []
-        return missing + self._healed()
+        return self._miss(hopeless if self._is_ready else late) + self._healed()
 
     def _ask_snapshots(self, tickers: Sequence[str]) -> None:
         """`get_snapshot` is answered by the snapshots themselves, not by `ok`."""

@@ -174,3 +174,36 @@ def test_a_market_without_times_waits_for_the_venue() -> None:
 
     assert markets.turn(10**18) == []
     assert markets.forget_over(10**18) == []
+
+
+@pytest.mark.parametrize("status", ["determined", "finalized", "settled", None])
+def test_a_market_that_ended_unheard_is_not_wanted(status: str | None) -> None:
+    markets = board()
+    markets.learn_listed([listed(status="active")], now_ns=150 * S)
+
+    markets.learn_asked([A], [listed(status=status)] if status else [], now_ns=160 * S)
+
+    assert markets.wanted() == set()
+    assert markets.turn(161 * S) == []
+
+
+def test_a_market_that_closed_unheard_may_open_again() -> None:
+    markets = board()
+    markets.learn_listed([listed(status="active")], now_ns=150 * S)
+
+    markets.learn_asked([A], [listed(status="closed")], now_ns=160 * S)
+    assert (markets.wanted(), markets.turn(161 * S)) == (set(), [])
+
+    markets.learn(Lifecycle(A, "close_date_updated", close_ts=900))
+    markets.turn(170 * S)
+    assert markets.wanted() == {A}
+
+
+@pytest.mark.parametrize("status", ["active", "inactive", "brand_new"])
+def test_a_market_that_only_pauses_is_wanted_still(status: str) -> None:
+    markets = board()
+    markets.learn_listed([listed(status="active")], now_ns=150 * S)
+
+    markets.learn_asked([A], [listed(status=status)], now_ns=160 * S)
+
+    assert markets.wanted() == {A}

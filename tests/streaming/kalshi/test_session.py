@@ -271,9 +271,30 @@ def test_a_snapshot_that_never_comes_is_asked_for_and_then_missing() -> None:
         found += talk.wait(SNAPSHOT_WITHIN_NS + 1)
 
     assert found == [BooksMissing(("B",)), Ready(2)]
+    assert talk.hear(book("B", 2)) == [BookFound("B")]
     assert [one["params"]["market_tickers"] for one in talk.commands if _action(one) == "get_snapshot"] == [
         ["B"]
     ] * TRIES
+
+
+def test_the_others_do_not_wait_for_a_missing_book() -> None:
+    talk = Talk().start("A", "B")
+    talk.acknowledge()
+    talk.hear(book("A", 1))
+
+    assert talk.wait(SNAPSHOT_WITHIN_NS + 1) == [BooksMissing(("B",)), Ready(2)]
+
+
+def test_a_skip_that_touches_no_book_waits_for_none() -> None:
+    talk = ready("A")
+    talk.want()
+    gone = talk.last("delete_markets")
+    count = len(talk.commands)
+
+    [gap] = talk.hear(frame("ok", sid=BOOKS_SID, seq=5, id=gone["id"], msg={"market_tickers": []}))
+
+    assert isinstance(gap, SequenceGap)
+    assert (gap.tickers, len(talk.commands)) == ((), count)
 
 
 def test_a_missing_book_may_still_be_found() -> None:
