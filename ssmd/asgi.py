@@ -1,5 +1,6 @@
 """HTTP to Django, WebSocket to the gateway, and the hub's life bound to the server's."""
 
+import logging
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -22,6 +23,16 @@ from streaming.gateway.consumer import GatewayConsumer  # noqa: E402
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+def _lower_clients_mistakes(record: logging.LogRecord) -> bool:
+    """Django warns of every 4xx answer: those drown what is wrong here."""
+    if record.levelno == logging.WARNING and getattr(record, "status_code", 500) < 500:
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return True
+
+
+logging.getLogger("django.request").addFilter(_lower_clients_mistakes)
 
 
 async def _lifespan(scope: dict[str, Any], receive: Receive, send: Send) -> None:

@@ -7,9 +7,11 @@ from registry import api as meta
 from secmaster import api as markets
 from ssmd import views
 from ssmd.runtime.login import one_time_login
+from ssmd.trades import MarketTrades
 
 urlpatterns = [
     path("", views.first_page, name="first_page"),
+    path("favicon.ico", views.favicon),
     path("admin/", admin.site.urls),
     path("login/<str:token>", one_time_login),
     path("metrics", views.metrics_view),
@@ -26,5 +28,8 @@ urlpatterns = [
     path("v1/meta/environments", meta.Environments.as_view(), name="environments"),
     path("v1/markets", markets.Markets.as_view(), name="markets"),
     path("v1/markets/<str:ticker>", markets.MarketDetail.as_view()),
+    path("v1/markets/<str:ticker>/trades", MarketTrades.as_view()),
+    path("v1", views.index_view),
+    path("v1/", views.index_view),
     path("v1/<path:rest>", views.no_such_path),
 ]

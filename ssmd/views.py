@@ -1,12 +1,16 @@
 """The first page, health and metrics: what needs more than one app."""
 
+import re
+from functools import lru_cache
 from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
 from django.db import Error as DatabaseError
 from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.templatetags.static import static
+from django.urls import get_resolver
 from django.views.decorators.http import require_GET
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from rest_framework.decorators import api_view, permission_classes
@@ -26,6 +30,7 @@ from streaming.hub import Hub
 
 _TOP_SYMBOLS = 20
 LINKS = {
+    "index": "/v1",
     "first_page": "/",
     "admin": "/admin/",
     "stream": "/v1/stream?symbols=*",
@@ -105,7 +110,28 @@ def live_view(request: Request) -> Response:
 @permission_classes([LoopbackOrSignedIn])
 def no_such_path(request: Request, rest: str) -> Response:
     """A path of the API that does not exist."""
-    raise not_found("path", f"/v1/{rest}", [link for link in LINKS.values() if link.startswith("/v1/")])
+    raise not_found("path", f"/v1/{rest}", _api_paths())
+
+
+@api_view(["GET"])
+@permission_classes([LoopbackOrSignedIn])
+def index_view(request: Request) -> Response:
+    """Where to look."""
+    return Response({"version": __version__, "links": LINKS, "paths": _api_paths()})
+
+
+@lru_cache(maxsize=1)
+def _api_paths() -> list[str]:
+    """Every path of the API as its route says it, e.g. `/v1/markets/{ticker}`, and the stream's."""
+    routes = (str(entry.pattern) for entry in get_resolver().url_patterns)
+    named = {re.sub(r"<\w+:(\w+)>", r"{\1}", route) for route in routes if route.startswith("v1/")}
+    return sorted(f"/{path}" for path in named - {"v1/", "v1/{rest}"} | {"v1/stream"})
+
+
+@require_GET
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Browsers ask for it at this path on every page that names no other."""
+    return redirect(static("ssmd/icon.svg"))
 
 
 @api_view(["GET"])

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import nats
@@ -15,15 +16,18 @@ import structlog
 from nats.aio.client import Client
 
 from streaming import subjects
+from streaming.events import Trade
 from streaming.gateway import messages
 from streaming.gateway.fanout import Fanout
 from streaming.gateway.live_book import BookEvent, LiveBook
+from streaming.gateway.past_trades import past_trades
 from streaming.ordered_reader import OrderedReader, Position, read_past
 
 log = structlog.get_logger()
 
 RETRY_SECONDS = 1.0
 LOADS_AT_ONCE = 8
+PAST_WITHIN_SECONDS = 10.0
 # What an exchange sent, as against what ssmd says about itself (gap, secmaster).
 MARKET_DATA = (*subjects.MARKET_TOKENS, "checkpoint")
 _BUS_ERRORS = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError)
@@ -94,6 +98,22 @@ class Hub:
         except _BUS_ERRORS:  # not found among them
             return False
         return True
+
+    async def past_trades(
+        self, ticker: str, *, since: datetime, limit: int
+    ) -> list[tuple[int, Trade]] | None:
+        """(stream sequence, trade), newest first; None where the bus cannot be read. Raises TooMuch."""
+        nc, serving = self.connection, self.serving
+        if nc is None:
+            return None
+        try:
+            async with asyncio.timeout(PAST_WITHIN_SECONDS), self._loads:
+                return await past_trades(
+                    nc, serving.stream, feed=serving.feed, ticker=ticker, since=since, limit=limit
+                )
+        except _BUS_ERRORS as error:
+            log.warning("trades_not_read", ticker=ticker, error=str(error) or type(error).__name__)
+            return None
 
     # --- the connection and its reader -----------------------------------------------------------------
     async def _run(self) -> None:

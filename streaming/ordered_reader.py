@@ -203,16 +203,25 @@ def sequences(reply: str) -> tuple[int, int]:
     return int(tokens[at]), int(tokens[at + 1])
 
 
+class TooMuch(Exception):
+    """More messages than the reader wanted to read; `count` of them."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} messages")
+        self.count = count
+
+
 async def read_past(
-    nc: Client, stream: str, *, subjects: list[str], after: int
+    nc: Client, stream: str, *, subjects: list[str], after: int | datetime, most: int | None = None
 ) -> list[tuple[str, int, bytes]]:
-    """The (subject, sequence, payload) of all messages on `subjects` after that sequence, up to now."""
+    """The (subject, sequence, payload) of all messages on `subjects` up to now.
+
+    `after` a sequence, or stored at or after a time; raises TooMuch before it reads more than `most`.
+    """
     inbox = nc.new_inbox()
     subscription = await nc.subscribe(inbox, pending_msgs_limit=-1, pending_bytes_limit=_PENDING_BYTES)
     config = ConsumerConfig(
         deliver_subject=inbox,
-        deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-        opt_start_seq=after + 1,
         ack_policy=AckPolicy.NONE,
         max_deliver=1,
         filter_subjects=subjects,
@@ -220,9 +229,16 @@ async def read_past(
         num_replicas=1,
         inactive_threshold=5,
     )
+    if isinstance(after, int):
+        config.deliver_policy, config.opt_start_seq = DeliverPolicy.BY_START_SEQUENCE, after + 1
+    else:
+        config.deliver_policy, config.opt_start_time = DeliverPolicy.BY_START_TIME, after
     try:
         info = await nc.jetstream().add_consumer(stream, config=config)
-        return await _collect(subscription, is_empty=not info.num_pending and not info.delivered.consumer_seq)
+        count = (info.num_pending or 0) + info.delivered.consumer_seq
+        if most is not None and count > most:
+            raise TooMuch(count)
+        return await _collect(subscription, is_empty=count == 0)
     finally:
         await subscription.unsubscribe()
 

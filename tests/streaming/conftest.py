@@ -1,12 +1,13 @@
 """Events as a connector would publish them, and a real nats-server to publish them to."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from streaming.events import BookDelta, BookSide, BookSnapshot, GapNotice, Level, Origin, TakerSide, Trade
-from tests.running import NatsServer
+from tests.running import NatsServer, Publisher
 
 SESSION = "feed-20260101T000000Z-abc123"
 
@@ -103,3 +104,11 @@ def own_nats_server(tmp_path: Path) -> Iterator[NatsServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+async def publisher(nats_server: str) -> AsyncIterator[Publisher]:
+    feed = f"feed-{uuid4().hex[:8]}"
+    publisher = await Publisher.open(nats_server, feed=feed, stream=f"ssmd-{feed}")
+    yield publisher
+    await publisher.close()

@@ -3,15 +3,17 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import nats
 import pytest
 
 from streaming.gateway.outbox import Outbox
 from streaming.hub import Hub, Serving
-from streaming.ordered_reader import OrderedReader, read_past
+from streaming.ordered_reader import OrderedReader
 from tests.running import NatsServer, Publisher
 
 
@@ -46,14 +48,6 @@ async def live(hub: Hub) -> None:
 
 
 @pytest.fixture
-async def publisher(nats_server: str) -> AsyncIterator[Publisher]:
-    feed = f"feed-{uuid4().hex[:8]}"
-    publisher = await Publisher.open(nats_server, feed=feed, stream=f"ssmd-{feed}")
-    yield publisher
-    await publisher.close()
-
-
-@pytest.fixture
 async def hub(nats_server: str, publisher: Publisher) -> AsyncIterator[Hub]:
     feed = publisher.feed
     hub = Hub(Serving("test", feed, f"ssmd-{feed}", nats_server))
@@ -85,6 +79,22 @@ async def test_only_an_exchanges_messages_are_market_data(hub: Hub, publisher: P
     await client.until_kinds("trade")
     assert (hub.market_data_count, hub.received["gap"]) == (1, 1)
     assert hub.last_market_data_at is not None
+
+
+async def test_the_newest_trades_of_a_market_come_first_and_each_once(
+    hub: Hub, publisher: Publisher, make: Any
+) -> None:
+    before = datetime(2023, 1, 1, tzinfo=UTC)  # the makers' receive times are of November 2023
+    await publisher.publish(*(make.trade("AB"[n % 2], n) for n in range(1, 21)))
+    again = msgspec.structs.replace(make.trade("A", 20), origin=make.origin(21))
+    await publisher.publish(again)
+
+    found = await hub.past_trades("A", since=before, limit=3)
+
+    assert found is not None
+    assert [(seq, trade.trade_id) for seq, trade in found] == [(21, "t20"), (18, "t18"), (16, "t16")]
+    assert await hub.past_trades("C", since=before, limit=3) == []
+    assert await hub.past_trades("A", since=datetime.now(UTC), limit=3) == []
 
 
 async def test_a_book_starts_from_its_checkpoint_and_the_changes_after_it(
@@ -254,20 +264,4 @@ async def test_messages_that_are_gone_are_named(nats_server: str, publisher: Pub
 
     assert holes == [(2, 3)]
     reading.cancel()
-    await nc.close()
-
-
-async def test_the_past_of_some_subjects_is_read_to_its_end(
-    nats_server: str, publisher: Publisher, make: Any
-) -> None:
-    nc = await nats.connect(nats_server)
-    stream = f"ssmd-{publisher.feed}"
-    await publisher.publish(*(make.trade("AB"[n % 2], n) for n in range(1, 101)))
-
-    wanted = [f"{publisher.feed}.trade.A", f"{publisher.feed}.gap.*"]
-    past = await read_past(nc, stream, subjects=wanted, after=10)
-    nothing = await read_past(nc, stream, subjects=[f"{publisher.feed}.trade.C"], after=0)
-
-    assert [seq for _, seq, _ in past] == list(range(12, 101, 2))
-    assert nothing == []
     await nc.close()
