@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -15,16 +16,18 @@ from secmaster.models import Market, MarketHistory
 
 REASON = "market sync"
 _BATCH = 500
+_CLOSED = {"status": Market.Status.CLOSED.value}
 
 
 @dataclass(slots=True)
 class SyncResult:
-    """What a sync did; `refused` counts rows that could not be kept, by reason."""
+    """What a sync did; `refused` counts rows that could not be kept, by reason, `closed` markets no longer listed."""
 
     pages: int = 0
     seen: int = 0
     created: int = 0
     changed: int = 0
+    closed: int = 0
     refused: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -36,11 +39,30 @@ class SyncResult:
 def sync_markets(
     feed: Feed, pages: Iterable[list[dict[str, Any]]], category_of: Mapping[str, str] | None = None
 ) -> SyncResult:
-    """Upsert every page in a transaction of its own, so that an interrupted sync keeps what it has."""
-    result = SyncResult()
+    """Upsert every page in a transaction of its own, so that an interrupted sync keeps what it has.
+
+    `pages` are all that the venue lists: a market that it lists no longer, and whose time is over, is closed.
+    """
+    result, listed, begun = SyncResult(), set[str](), timezone.now()
     for page in pages:
         _sync_page(feed, page, category_of or {}, result)
+        listed.update(row["ticker"] for row in page if isinstance(row.get("ticker"), str))
+    if listed:  # a venue that lists nothing at all says nothing about any market
+        result.closed = _close_ended(feed, listed, begun)
     return result
+
+
+def _close_ended(feed: Feed, listed: set[str], now: datetime) -> int:
+    """Markets that ended unseen; those whose time lies ahead stay: real venues list only a part."""
+    running = (Market.Status.INITIALIZED, Market.Status.ACTIVE)
+    over = Market.objects.of_feed(feed.name).filter(status__in=running, close_time__lt=now)
+    ended = [ticker for ticker in over.values_list("ticker", flat=True) if ticker not in listed]
+    for first in range(0, len(ended), _BATCH):
+        with transaction.atomic():
+            markets = list(_locked(feed, dict.fromkeys(ended[first : first + _BATCH])))
+            changes = [change for market in markets for change in _changed(market, _CLOSED)]
+            _write_changes(markets, changes)
+    return len(ended)
 
 
 @transaction.atomic

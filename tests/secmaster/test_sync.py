@@ -136,3 +136,30 @@ def test_a_misspelt_ticker_is_answered_with_the_nearest(feed: Feed) -> None:
 
     assert market_known("kalshi-sim", "KXGOLD15M-26AUG102130-3")[0].did_you_mean == "KXGOLD15M-26AUG102130-30"
     assert market_known("kalshi-sim", "KXGOLD15M-26AUG102130-30") == []
+
+
+def test_a_market_that_ended_unseen_is_closed_with_its_history(feed: Feed) -> None:
+    sync_markets(feed, [[row("ENDED"), row("LISTED"), row("AHEAD", close_time="2999-01-01T00:00:00Z")]])
+    sync_markets(feed, [[row("DONE", status="finalized")]])
+    Market.objects.update(status="active")
+    Market.objects.filter(ticker="DONE").update(status="finalized")
+
+    result = sync_markets(feed, [[row("LISTED")]])
+
+    assert result.closed == 1
+    assert dict(Market.objects.values_list("ticker", "status")) == {
+        "ENDED": "closed",
+        "LISTED": "active",
+        "AHEAD": "active",
+        "DONE": "finalized",
+    }
+    market = Market.objects.get(ticker="ENDED")
+    assert market.changes.filter(field_name="status", new_value="closed").exists()
+    assert market.history.first().status == "closed"
+
+
+def test_a_venue_that_lists_nothing_closes_nothing(feed: Feed) -> None:
+    sync_markets(feed, [[row()]])
+
+    assert sync_markets(feed, [[]]).closed == 0
+    assert sync_markets(feed, []).closed == 0
