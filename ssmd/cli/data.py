@@ -1,7 +1,7 @@
 """What was recorded and what was lost."""
 
 from argparse import _SubParsersAction
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from itertools import groupby
@@ -19,7 +19,9 @@ from ssmd.cli.table import render, size
 _GAPS_SHOWN = (
     "gap_start",
     "gap_end",
+    "duration",
     "gap_type",
+    "because",
     "fault",
     "planned",
     "healable",
@@ -27,7 +29,8 @@ _GAPS_SHOWN = (
     "symbols",
     "notes",
 )
-_DAYS_SHOWN = ("Date", "Raw", "Normalized", "Status", "Quality", "Gaps")
+_DAYS_SHOWN = ("Date", "Raw", "Normalized", "Records", "Markets", "Status", "Quality", "Gaps")
+_LONGEST_REASON = 60
 # A day is as good as its worst part.
 _WORST_FIRST = ("failed", "processing", "partial", "complete")
 
@@ -61,7 +64,7 @@ def show_inventory(
 ) -> None:
     """One line a day for people; one row a day, data type and schema version otherwise."""
     name = feed_or_default(feed)
-    require(feed_known(name))
+    require(feed_known(name), exit_code=ExitCode.NOT_FOUND)
     if first and last and first > last:
         raise Refused(
             [Reason(f"--from {first} is after --to {last}", "Exchange them.")], exit_code=ExitCode.USAGE
@@ -99,14 +102,22 @@ def _day(on: date, rows: list[DataInventory]) -> dict[str, Any]:
         "Date": on,
         "Raw": size(_bytes(latest.get("raw"))),
         "Normalized": size(_bytes(latest.get("normalized"))),
+        "Records": _most(row.record_count for row in latest.values()),
+        "Markets": _most(row.symbol_count for row in latest.values()),
         "Status": status,
         "Quality": _score(scores),
-        "Gaps": max(row.gap_count for row in latest.values()) or (None if status == "processing" else 0),
+        "Gaps": max(row.gap_count for row in latest.values()),
     }
 
 
 def _bytes(row: DataInventory | None) -> int | None:
     return row.byte_size if row else None
+
+
+def _most(counts: Iterable[int | None]) -> str:
+    """Raw frames or what became of them, whichever is more; with thousands apart."""
+    known = [count for count in counts if count is not None]
+    return f"{max(known):,}" if known else "-"
 
 
 def _score(scores: Iterable[Decimal]) -> str:
@@ -118,10 +129,35 @@ def list_gaps(
 ) -> None:
     """Gaps in order of time, the latest `limit`; an open one has no end."""
     name = feed_or_default(feed)
-    require(feed_known(name))
+    require(feed_known(name), exit_code=ExitCode.NOT_FOUND)
     gaps = DataGap.objects.filter(feed__name=name)
     gaps = gaps.filter(date=on) if on else gaps
-    rows = [{"feed": name, **columns(gap)} for gap in gaps.order_by("-gap_start", "-gap_number")[:limit]]
-    stdout.write(render(rows[::-1], _GAPS_SHOWN, as_=output))
-    if (total := gaps.count()) > len(rows):
-        stderr.write(f"The latest {len(rows)} of {total}; --limit {total} shows all.\n")
+    latest = list(gaps.order_by("-gap_start", "-gap_number")[:limit])[::-1]
+    if output == "table":
+        shown = [_shown(gap) for gap in latest]
+        stdout.write(render(shown, _GAPS_SHOWN) if shown else "No gaps.\n")
+    else:
+        stdout.write(render([{"feed": name, **columns(gap)} for gap in latest], _GAPS_SHOWN, as_=output))
+    if (total := gaps.count()) > len(latest):
+        stderr.write(f"The latest {len(latest)} of {total}; --limit {total} shows all.\n")
+
+
+def _shown(gap: DataGap) -> dict[str, Any]:
+    """A gap for people: how long, and what was said when it began."""
+    lasted = gap.gap_end - gap.gap_start if gap.gap_end else None
+    return {
+        **columns(gap),
+        "gap_end": gap.gap_end or "goes on",
+        "duration": f"{lasted.total_seconds():.3f} s" if lasted is not None else None,
+        "because": because(gap.detail),
+        "symbols": gap.symbols or "all",
+    }
+
+
+def because(detail: Mapping[str, Any]) -> str:
+    """What the venue or the network said: close code, HTTP status and the reason given."""
+    said = [f"{name} {detail[name]}" for name in ("code", "status") if detail.get(name)]
+    if "expected" in detail:
+        said.append(f"expected {detail['expected']}, got {detail.get('received')}")
+    said += [str(detail[name])[:_LONGEST_REASON] for name in ("reason", "note") if detail.get(name)]
+    return ", ".join(said)

@@ -1,9 +1,11 @@
 """What can be traded."""
 
+import json
 from argparse import _SubParsersAction
 from typing import Any, TextIO
 
 import httpx
+from django.db.models import Case, F, When
 from django.utils import timezone
 
 from registry.models import Feed
@@ -16,7 +18,8 @@ from ssmd.cli.columns import columns
 from ssmd.cli.options import add_feed, add_output, count
 from ssmd.cli.table import render, render_one
 
-_SHOWN = ("ticker", "status", "series_ticker", "close_time", "title")
+_SHOWN = ("ticker", "status", "series_ticker", "open_time", "close_time", "result", "title")
+_ACTIVE_FIRST = Case(When(status=Market.Status.ACTIVE, then=0), default=1)
 
 
 def add_parser(groups: "_SubParsersAction[Any]") -> None:
@@ -24,7 +27,7 @@ def add_parser(groups: "_SubParsersAction[Any]") -> None:
     actions = groups.add_parser("market", help=__doc__, description=__doc__).add_subparsers(
         metavar="VERB", required=True
     )
-    listing = actions.add_parser("list", help="Known markets, by ticker")
+    listing = actions.add_parser("list", help="Known markets: active ones first, then by closing time")
     listing.add_argument("--status", choices=Market.Status.values)
     listing.add_argument("--series", metavar="TICKER", help="only of this series")
     listing.add_argument("--limit", type=count, default=100, metavar="N", help="at most N (default: 100)")
@@ -47,24 +50,38 @@ def list_markets(
     stdout: TextIO,
     stderr: TextIO,
 ) -> None:
-    """The first `limit` markets by ticker; how many more there are is said on stderr."""
+    """Active markets first, then by closing time; how many more there are is said on stderr."""
     name = feed_or_default(feed)
-    require(feed_known(name))
+    require(feed_known(name), exit_code=ExitCode.NOT_FOUND)
     markets = Market.objects.of_feed(name)
     markets = markets.filter(status=status) if status else markets
     markets = markets.filter(series_ticker=series) if series else markets
-    rows = [columns(market, without=("raw_metadata",)) for market in markets.order_by("ticker")[:limit]]
+    ordered = markets.order_by(_ACTIVE_FIRST, F("close_time").asc(nulls_last=True), "ticker")
+    rows = [columns(market, without=("raw_metadata",)) for market in ordered[:limit]]
     stdout.write(render(rows, _SHOWN, as_=output))
     if (total := markets.count()) > len(rows):
         stderr.write(f"{len(rows)} of {total}; --limit {total} shows all.\n")
+    if not rows:
+        stderr.write(_none_found(name))
+
+
+def _none_found(feed: str) -> str:
+    if Market.objects.of_feed(feed).exists():
+        return "None; without --status and --series more are shown.\n"
+    return f"No market of feed {feed} is known yet; run `ssmd market sync --feed {feed}`.\n"
 
 
 def show_market(*, ticker: str, feed: str | None, output: str, stdout: TextIO) -> None:
-    """Every column of one market."""
+    """Every column of one market; on a terminal what the venue said more comes last."""
     name = feed_or_default(feed)
     require(feed_known(name) or market_known(name, ticker), exit_code=ExitCode.NOT_FOUND)
     market = Market.objects.of_feed(name).get(ticker=ticker)
-    stdout.write(render_one({"feed": name, **columns(market)}, as_=output))
+    if output != "table":
+        stdout.write(render_one({"feed": name, **columns(market)}, as_=output))
+        return
+    stdout.write(render_one({"feed": name, **columns(market, without=("id", "feed_id", "raw_metadata"))}))
+    if market.raw_metadata:
+        stdout.write(f"\nAs the venue described it:\n{json.dumps(market.raw_metadata, indent=2)}\n")
 
 
 def run_sync(*, feed: str | None, output: str, stdout: TextIO, stderr: TextIO) -> None:
@@ -76,7 +93,7 @@ def run_sync(*, feed: str | None, output: str, stdout: TextIO, stderr: TextIO) -
     source = Feed.objects.get(name=name)
     version = source.version_on(timezone.now())
     try:
-        result = sync_from_venue(source, version)
+        result = sync_from_venue(source, version, connect_attempts=2)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         remedy = "Is it running? The simulated exchange starts with `ssmd up` or `ssmd exchange start`."
         problem = f"{version.rest_endpoint} does not answer: {error or type(error).__name__}"
@@ -95,6 +112,7 @@ def _report(feed: str, result: SyncResult, output: str) -> str:
         "created": result.created,
         "changed": result.changed,
         "unchanged": result.unchanged,
+        "closed": result.closed,
         "refused": result.refused.total(),
     }
     return render_one(row, as_=output)

@@ -9,11 +9,12 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
 from streaming.kalshi.signing import signed_headers
 
 PAGE = 1000
+ATTEMPTS = 5
 # A Basic key has 200 tokens a second and a request costs 10: half of it is left to the key's other users.
 SECONDS_BETWEEN = 0.1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -35,10 +36,14 @@ class Credentials:
 class KalshiRest:
     """One client; use it as an async context manager."""
 
-    def __init__(self, base_url: str, credentials: Credentials | None = None) -> None:
+    def __init__(
+        self, base_url: str, credentials: Credentials | None = None, *, connect_attempts: int = ATTEMPTS
+    ) -> None:
+        """`connect_attempts`: where nobody listens; fewer for an operator who waits for the answer."""
         self._base = base_url.rstrip("/")
         self._path = urlsplit(self._base).path
         self._credentials = credentials
+        self._connect_attempts = connect_attempts
         self._next_at = 0.0  # monotonic: when the next request may go
         self._client = httpx.AsyncClient(timeout=httpx.Timeout(15, connect=5), follow_redirects=False)
 
@@ -53,10 +58,15 @@ class KalshiRest:
         retrying = AsyncRetrying(
             retry=retry_if_exception(_is_transient),
             wait=wait_random_exponential(multiplier=0.5, max=10),
-            stop=stop_after_attempt(5),
+            stop=self._is_enough,
             reraise=True,
         )
         return await retrying(self._get_once, path, query)
+
+    def _is_enough(self, tried: RetryCallState) -> bool:
+        error = tried.outcome.exception() if tried.outcome else None
+        most = self._connect_attempts if isinstance(error, httpx.ConnectError) else ATTEMPTS
+        return tried.attempt_number >= most
 
     async def _get_once(self, path: str, query: Mapping[str, Any]) -> Any:
         headers = self._credentials.headers("GET", f"{self._path}{path}") if self._credentials else None

@@ -1,7 +1,7 @@
 """`ssmd data inventory|gaps`."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -29,6 +29,8 @@ def days(ssmd: Ssmd) -> Feed:
                 data_type="normalized",
                 schema_version="v2",
                 byte_size=size * 3 // 5,
+                record_count=1_234_567,
+                symbol_count=7,
                 quality_score="1.00",
             )
     return feed
@@ -39,10 +41,10 @@ def test_the_table_has_a_line_a_day(ssmd: Ssmd, days: Feed) -> None:
         "Feed: kalshi-sim\n"
         "Date Range: 2025-12-01 to 2025-12-14\n"
         "\n"
-        "Date        Raw    Normalized  Status      Quality  Gaps\n"
-        "2025-12-01  523MB  314MB       complete    0.99     0\n"
-        "2025-12-03  531MB  319MB       partial     0.95     2\n"
-        "2025-12-14  -      -           processing  -        -\n"
+        "Date        Raw    Normalized  Records    Markets  Status      Quality  Gaps\n"
+        "2025-12-01  523MB  314MB       1,234,567  7        complete    0.99     0\n"
+        "2025-12-03  531MB  319MB       1,234,567  7        partial     0.95     2\n"
+        "2025-12-14  -      -           -          -        processing  -        0\n"
     )
 
 
@@ -76,7 +78,8 @@ def test_days_in_the_wrong_order_are_a_usage_error(ssmd: Ssmd) -> None:
 def test_an_unknown_feed_is_refused(ssmd: Ssmd) -> None:
     answers = [ssmd("data", verb, "--feed", "kalsi") for verb in ("inventory", "gaps")]
 
-    assert [answer.code for answer in answers] == [3, 3]
+    assert [answer.code for answer in answers] == [4, 4]
+    assert all("Did you mean 'kalshi'?" in answer.err for answer in answers)
 
 
 def test_gaps_are_listed_in_order_of_time(ssmd: Ssmd, days: Feed) -> None:
@@ -98,3 +101,26 @@ def test_gaps_are_listed_in_order_of_time(ssmd: Ssmd, days: Feed) -> None:
         (9, "2025-12-03T10:00:00Z", None),
     ]
     assert ssmd("data", "gaps", "--date", "2025-12-04", "--json").data == []
+
+
+def test_a_gap_says_how_long_it_was_and_why(ssmd: Ssmd, days: Feed) -> None:
+    start = datetime(2025, 12, 3, 10, tzinfo=UTC)
+    DataGap.objects.create(
+        feed=days,
+        date=start.date(),
+        gap_start=start,
+        gap_end=start + timedelta(seconds=2.5),
+        gap_type="connection_lost",
+        session="s",
+        gap_number=1,
+        detail={"code": 1006, "reason": "connection reset", "after_n": 9},
+    )
+
+    row = ssmd("data", "gaps").out.splitlines()[1]
+
+    assert "2.500 s   connection_lost  code 1006, connection reset" in row
+    assert " all " in row
+
+
+def test_no_gaps_are_said_in_words_only_to_people(ssmd: Ssmd) -> None:
+    assert (ssmd("data", "gaps").out, ssmd("data", "gaps", "-o", "ndjson").out) == ("No gaps.\n", "")

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,6 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from registry.bootstrap import bootstrap
+from registry.models import Feed
+from secmaster.models import Market
 
 Ssmd = Callable[..., Any]
 
@@ -73,7 +76,39 @@ def test_an_unknown_market_is_exit_4(ssmd: Ssmd, venue: None) -> None:
     assert (answer.code, "Did you mean 'KXGOLD-A-" in answer.err) == (4, True)
 
 
-def test_an_unknown_feed_is_refused(ssmd: Ssmd) -> None:
+def test_an_unknown_feed_is_not_found_when_read_and_refused_when_acted_on(ssmd: Ssmd) -> None:
     codes = [ssmd("market", verb, "--feed", "polymarket").code for verb in ("list", "sync")]
 
-    assert codes == [3, 3]
+    assert codes == [4, 3]
+
+
+def test_an_empty_list_says_what_fills_it(ssmd: Ssmd) -> None:
+    assert "run `ssmd market sync" in ssmd("market", "list").err
+
+
+def test_active_markets_come_first_then_those_that_close_soonest(ssmd: Ssmd) -> None:
+    feed = Feed.objects.get(name="kalshi-sim")
+    for ticker, status, day in (("A", "closed", 1), ("B", "active", 3), ("C", "active", 2)):
+        close = datetime(2025, 12, day, tzinfo=UTC)
+        Market.objects.create(
+            feed=feed, ticker=ticker, kalshi_id=ticker, title="T", status=status, close_time=close
+        )
+
+    assert [row["ticker"] for row in ssmd("market", "list", "--json").data] == ["C", "B", "A"]
+
+
+def test_a_market_is_shown_without_internal_numbers(ssmd: Ssmd, venue: None) -> None:
+    ssmd("market", "sync")
+
+    shown = ssmd("market", "show", "KXGOLD-A-2").out
+
+    assert "\nid " not in shown and "feed id" not in shown
+    assert '\n  "event_ticker": "KXGOLD-A"' in shown
+
+
+def test_a_venue_that_is_not_there_is_said_soon(ssmd: Ssmd) -> None:
+    bootstrap(sim_endpoint="ws://127.0.0.1:9/trade-api/ws/v2")
+
+    answer = ssmd("market", "sync")
+
+    assert (answer.code, "does not answer" in answer.err) == (6, True)

@@ -131,3 +131,21 @@ async def test_series_are_found_by_category_case_ignored(server: Server) -> None
 )
 def test_times_are_exact_nanoseconds_or_none(text: Any, expected: int | None) -> None:
     assert listed({"ticker": "A", "open_time": text})["open_ns"] == expected
+
+
+async def test_where_nobody_listens_is_asked_no_more_often_than_wanted(server: Server) -> None:
+    tries = []
+    server.http.server_close()
+    async with KalshiRest(server.url, connect_attempts=1) as rest:
+        rest._client.event_hooks["request"].append(_noting(tries))
+        with pytest.raises(httpx.ConnectError):
+            await rest.get("/series")
+
+    assert len(tries) == 1
+
+
+def _noting(tries: list[object]) -> Any:
+    async def note(request: httpx.Request) -> None:
+        tries.append(request)
+
+    return note
