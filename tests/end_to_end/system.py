@@ -103,6 +103,11 @@ class System:
         """Wait until a process ends by itself."""
         return self.running.pop(name).wait(seconds)
 
+    def stop_gently(self, name: str) -> None:
+        """End a process if it runs, in its own order."""
+        if name in self.running:
+            self.stop(name, seconds=60)
+
     def stop_all(self) -> None:
         """End what is left, hard."""
         for process in self.running.values():

@@ -30,8 +30,7 @@ def one(tmp_path: Path) -> Iterator[System]:
     system = System(tmp_path / "a home")
     system.home.mkdir()
     yield system
-    if "up" in system.running:
-        system.stop("up")
+    system.stop_gently("up")
     system.stop_all()
 
 
