@@ -38,9 +38,10 @@ def not_found(what: str, given: str, valid: Iterable[str]) -> Problem:
 
 def suggestion(given: str, values: list[str]) -> dict[str, Any]:
     """The valid values, and the one that was probably meant."""
-    near = get_close_matches(given[:200], values, n=1)
+    by_folded = {value.casefold(): value for value in values}
+    near = get_close_matches(given[:200].casefold(), by_folded, n=1)
     members: dict[str, Any] = {"valid_values": values[:_MOST_VALUES]}
-    return {**members, "did_you_mean": near[0]} if near else members
+    return {**members, "did_you_mean": by_folded[near[0]]} if near else members
 
 
 def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:

@@ -50,8 +50,9 @@ def test_a_ticker_with_a_dot_is_a_ticker(feed: Feed) -> None:
     assert get("/v1/markets/KXBTC-B.5?feed=kalshi")["status"] == "closed"
 
 
-def test_a_market_that_does_not_exist_is_a_problem_with_a_near_one(feed: Feed) -> None:
-    assert get("/v1/markets/KXBTC-AA?feed=kalshi", status=404)["did_you_mean"] == "KXBTC-A"
+@pytest.mark.parametrize("ticker", ["KXBTC-AA", "kxbtc-a"])
+def test_a_market_that_does_not_exist_is_a_problem_with_a_near_one(feed: Feed, ticker: str) -> None:
+    assert get(f"/v1/markets/{ticker}?feed=kalshi", status=404)["did_you_mean"] == "KXBTC-A"
 
 
 def test_a_status_that_does_not_exist_is_refused(feed: Feed) -> None:
