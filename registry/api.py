@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.documents import (
+    environment_document,
     environment_version_document,
     feed_document,
     feed_version_document,
@@ -20,10 +21,10 @@ from registry.models import (
     DataGap,
     DataInventory,
     Environment,
-    EnvironmentVersion,
     Feed,
     SchemaVersion,
 )
+from registry.models.inventory import GAP_TYPES
 from registry.problems import not_found, unknown_value
 from registry.temporal import utc_day
 
@@ -69,6 +70,8 @@ class FeedDetail(StrictView):
     def get(self, request: Request, name: str) -> Response:
         """The feed, the version in force then, and all its versions."""
         feed = feed_or_404(name)
+        if self.given("as_of") is not None:
+            feed.version_on(self.moment)  # refused, with the day from which there was one
         versions = [feed_version_document(version) for version in feed.versions.order_by("effective_from")]
         return self.document({**feed_document(feed, self.moment), "versions": versions})
 
@@ -77,17 +80,14 @@ class Inventory(ListView):
     """/v1/meta/inventory"""
 
     ordering = ("-date", "feed_id", "data_type", "id")
-    parameters = ("feed", "from", "to", "status", "data_type")
+    parameters = ("feed", "from", "to", "date", "status", "data_type")
 
     def rows(self) -> QuerySet[DataInventory]:
         """What was recorded, newest day first; `as_of` leaves out later days."""
         rows = DataInventory.objects.select_related("feed").filter(date__lte=utc_day(self.moment))
         if (feed := self.given("feed")) is not None:
             rows = rows.filter(feed=feed_or_404(feed))
-        if (first := self.given_day("from")) is not None:
-            rows = rows.filter(date__gte=first)
-        if (last := self.given_day("to")) is not None:
-            rows = rows.filter(date__lte=last)
+        rows = rows.filter(**self.given_period())
         if status := self.given_choice("status", DataInventory.Status.values):
             rows = rows.filter(status=status)
         if data_type := self.given_choice("data_type", DataInventory.DataType.values):
@@ -128,17 +128,13 @@ class Gaps(ListView):
     """/v1/meta/gaps/{feed}"""
 
     ordering = ("-gap_start", "-id")
-    parameters = ("from", "to", "type", "resolved", "open")
+    parameters = ("from", "to", "date", "type", "resolved", "open")
 
     def rows(self) -> QuerySet[DataGap]:
         """What was lost, newest first; `as_of` leaves out what began later."""
-        gaps = _gaps_by(feed_or_404(self.kwargs["feed"]), self.moment)
-        if (first := self.given_day("from")) is not None:
-            gaps = gaps.filter(date__gte=first)
-        if (last := self.given_day("to")) is not None:
-            gaps = gaps.filter(date__lte=last)
-        if (kind := self.given("type")) is not None:
-            gaps = gaps.filter(gap_type=kind)
+        gaps = _gaps_by(feed_or_404(self.kwargs["feed"]), self.moment).filter(**self.given_period())
+        if self.given("type") is not None:
+            gaps = gaps.filter(gap_type=self.given_choice("type", _gap_types()))
         if resolved := self.given_choice("resolved", ["true", "false"]):
             gaps = gaps.filter(resolved=resolved == "true")
         if is_open := self.given_choice("open", ["true", "false"]):
@@ -149,6 +145,11 @@ class Gaps(ListView):
     def row(self, row: DataGap) -> dict[str, Any]:
         """One loss."""
         return gap_document(row, self.moment)
+
+
+def _gap_types() -> list[str]:
+    recorded = DataGap.objects.order_by().values_list("gap_type", flat=True).distinct()
+    return sorted({*GAP_TYPES, *recorded})
 
 
 def _gaps_by(feed: Feed, moment: datetime) -> QuerySet[DataGap]:
@@ -176,6 +177,20 @@ class Schemas(ListView):
     def row(self, row: SchemaVersion) -> dict[str, Any]:
         """Without the text, which is in the version's own document."""
         return schema_document(row)
+
+
+class SchemaVersions(StrictView):
+    """/v1/meta/schemas/{name}"""
+
+    parameters = ("as_of",)
+
+    def get(self, request: Request, name: str) -> Response:
+        """The versions registered by then, without their texts."""
+        versions = SchemaVersion.objects.filter(name=name)
+        if not versions:
+            raise not_found("schema", name, set(SchemaVersion.objects.values_list("name", flat=True)))
+        by_then = versions.filter(effective_from__lte=utc_day(self.moment)).order_by("version")
+        return self.document({"name": name, "versions": [schema_document(version) for version in by_then]})
 
 
 class SchemaDetail(StrictView):
@@ -207,18 +222,18 @@ class Environments(ListView):
 
     def row(self, row: Environment) -> dict[str, Any]:
         """With the version that was applied then; the configuration itself is for operators."""
-        versions = list(row.versions.all())
-        applied = [version for version in versions if _was_applied(version, self.moment)]
-        return {
-            "name": row.name,
-            "description": row.description,
-            "status": row.status,
-            "feed": versions[-1].feed.name if versions else None,
-            "versions": len(versions),
-            "applied": environment_version_document(applied[0]) if applied else None,
-        }
+        return environment_document(row, self.moment)
 
 
-def _was_applied(version: EnvironmentVersion, moment: datetime) -> bool:
-    begun = version.valid_from is not None and version.valid_from <= moment
-    return begun and (version.valid_to is None or version.valid_to > moment)
+class EnvironmentDetail(StrictView):
+    """/v1/meta/environments/{name}"""
+
+    parameters = ("as_of",)
+
+    def get(self, request: Request, name: str) -> Response:
+        """The environment, the version applied then, and all its versions."""
+        row = Environment.objects.prefetch_related("versions__feed").filter(name=name).first()
+        if row is None:
+            raise not_found("environment", name, Environment.objects.values_list("name", flat=True))
+        versions = [environment_version_document(version) for version in row.versions.all()]
+        return self.document({**environment_document(row, self.moment), "versions": versions})

@@ -4,7 +4,15 @@ from datetime import datetime
 from typing import Any
 
 from registry.listing import rfc3339
-from registry.models import DataGap, DataInventory, EnvironmentVersion, Feed, FeedVersion, SchemaVersion
+from registry.models import (
+    DataGap,
+    DataInventory,
+    Environment,
+    EnvironmentVersion,
+    Feed,
+    FeedVersion,
+    SchemaVersion,
+)
 from registry.temporal import utc_day
 
 
@@ -106,6 +114,25 @@ def schema_document(schema: SchemaVersion) -> dict[str, Any]:
         "compatible_with": schema.compatible_with,
         "breaking_changes": schema.breaking_changes,
     }
+
+
+def environment_document(environment: Environment, moment: datetime) -> dict[str, Any]:
+    """An environment, with the version that was applied then; never its configuration."""
+    versions = list(environment.versions.all())
+    applied = [version for version in versions if _was_applied(version, moment)]
+    return {
+        "name": environment.name,
+        "description": environment.description,
+        "status": environment.status,
+        "feed": versions[-1].feed.name if versions else None,
+        "versions": len(versions),
+        "applied": environment_version_document(applied[0]) if applied else None,
+    }
+
+
+def _was_applied(version: EnvironmentVersion, moment: datetime) -> bool:
+    begun = version.valid_from is not None and version.valid_from <= moment
+    return begun and (version.valid_to is None or version.valid_to > moment)
 
 
 def environment_version_document(version: EnvironmentVersion) -> dict[str, Any]:

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, ClassVar
 
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
+from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -44,6 +46,16 @@ class StrictView(APIView):
             return None
         return day_of(name, given)
 
+    def given_period(self) -> dict[str, date]:
+        """`from`, `to` and `date` as lookups of a column `date`."""
+        lookups = {"date__gte": "from", "date__lte": "to", "date": "date"}
+        days = {lookup: self.given_day(name) for lookup, name in lookups.items()}
+        given = {lookup: day for lookup, day in days.items() if day is not None}
+        if given.get("date__gte", date.min) > given.get("date__lte", date.max):
+            detail = f"from={given['date__gte']} is after to={given['date__lte']}; exchange them."
+            raise Problem(detail, parameter="from", example="from=2025-12-01&to=2025-12-14")
+        return given
+
     def given_choice(self, name: str, choices: Sequence[str]) -> str | None:
         """A parameter that is one of these."""
         given = self.given(name)
@@ -73,12 +85,18 @@ class ListView(StrictView):
         """Paging and `as_of` are parameters of every list."""
         self.parameters = (*type(self).parameters, "as_of", "cursor", "limit")  # type: ignore[misc]
         super().initial(request, *args, **kwargs)
+        _check_limit(request.query_params.get("limit"))
 
     def get(self, request: Request, **_: Any) -> Response:
         """One page."""
         pages = _Pages()
         pages.ordering = self.ordering
-        page = pages.paginate_queryset(self.rows(), request, view=self)
+        rows = self.rows()
+        try:
+            page = pages.paginate_queryset(rows, request, view=self)
+        except (NotFound, ValidationError, ValueError) as error:
+            detail = "This cursor was not given here: follow `next` of the page before, or leave it out."
+            raise Problem(detail, parameter="cursor") from error
         results = [self.row(row) for row in page or []]
         return Response({"results": results, "next": pages.get_next_link(), "as_of": rfc3339(self.moment)})
 
@@ -87,6 +105,16 @@ class _Pages(CursorPagination):
     page_size = 100
     max_page_size = MOST_ROWS
     page_size_query_param = "limit"
+
+
+def _check_limit(given: str | None) -> None:
+    if given is None or (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= MOST_ROWS):
+        return
+    raise Problem(
+        f"limit={given!r} is not accepted: a whole number from 1 to {MOST_ROWS}.",
+        parameter="limit",
+        example=100,
+    )
 
 
 def _as_of(given: str | None) -> datetime:

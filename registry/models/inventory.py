@@ -14,6 +14,21 @@ from simple_history.models import HistoricalRecords
 
 from registry.models.feed import Feed
 
+# Why something may be lost (docs/gaps.md); a later venue may add its own, so the column takes any.
+GAP_TYPES = (
+    "connection_lost",
+    "auth_failed",
+    "rate_limited",
+    "sequence_gap",
+    "subscription_incomplete",
+    "venue_overflow",
+    "oversize_frame",
+    "oversize_event",
+    "process_crash",
+    "planned_teardown",
+    "stream_hole",
+)
+
 
 class DataInventory(models.Model):
     """What the archive holds of one feed and one UTC day."""

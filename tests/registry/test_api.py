@@ -1,14 +1,18 @@
 """/v1/meta as a client sees it."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client, override_settings
 
 from registry.models import DataGap, DataInventory, Environment, Feed, FeedVersion, SchemaVersion
+from registry.models.inventory import GAP_TYPES
 
 pytestmark = pytest.mark.django_db
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -184,3 +188,75 @@ def test_who_comes_through_a_proxy_is_not_on_this_machine(feed: Feed) -> None:
     problem = get("/v1/meta/feeds", status=403, X_Forwarded_For="203.0.113.9")
 
     assert "Sign in" in problem["detail"]
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "abc", "501", "", "²", "9" * 5000])
+def test_a_limit_that_is_none_is_refused(inventory: list[DataInventory], limit: str) -> None:
+    assert get(f"/v1/meta/inventory?limit={limit}", status=400)["parameter"] == "limit"
+
+
+@pytest.mark.parametrize("cursor", ["zzz", "cD1hYmM=", "cD0yMDI1LTEzLTAx"])
+def test_a_cursor_that_was_not_given_is_refused(inventory: list[DataInventory], cursor: str) -> None:
+    assert get(f"/v1/meta/inventory?cursor={cursor}", status=400)["parameter"] == "cursor"
+
+
+@pytest.mark.parametrize("path", ["inventory", "gaps/kalshi"])
+def test_days_in_the_wrong_order_are_refused(feed: Feed, path: str) -> None:
+    assert get(f"/v1/meta/{path}?from=2025-12-14&to=2025-12-13", status=400)["parameter"] == "from"
+
+
+def test_one_day_is_asked_for_by_its_date(inventory: list[DataInventory], gap: DataGap) -> None:
+    found = [
+        len(get(f"/v1/meta/{path}?date={day}")["results"])
+        for path in ("inventory", "gaps/kalshi")
+        for day in ("2025-12-14", "2025-11-14")
+    ]
+
+    assert found == [1, 0, 1, 0]
+
+
+def test_a_type_of_gap_that_does_not_exist_is_refused(gap: DataGap) -> None:
+    assert len(get("/v1/meta/gaps/kalshi?type=connection_lost")["results"]) == 1
+    assert get("/v1/meta/gaps/kalshi?type=sequence_gap")["results"] == []
+    problem = get("/v1/meta/gaps/kalshi?type=conection_lost", status=400)
+    assert problem["did_you_mean"] == "connection_lost"
+
+
+def test_every_type_of_gap_that_is_documented_is_known() -> None:
+    documented = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "gaps.md").read_text(), re.MULTILINE)
+
+    assert documented
+    assert set(documented) <= set(GAP_TYPES)
+
+
+def test_before_anything_was_in_force_is_a_problem_that_says_from_when(feed: Feed) -> None:
+    problem = get("/v1/meta/feeds/kalshi?as_of=2020-01-01", status=404)
+
+    assert "no version in force on 2020-01-01" in problem["detail"]
+    assert "from 2025-01-01" in problem["reasons"][0]["remedy"]
+
+
+def test_a_schema_is_shown_with_all_its_versions() -> None:
+    for version, year in (("v1", 2025), ("v2", 2026)):
+        SchemaVersion.objects.create(
+            name="trade",
+            version=version,
+            format="capnp",
+            schema_definition=version,
+            effective_from=date(year, 1, 1),
+        )
+
+    def versions(query: str = "") -> list[str]:
+        return [row["version"] for row in get(f"/v1/meta/schemas/trade{query}")["versions"]]
+
+    assert (versions(), versions("?as_of=2025-06-01")) == (["v1", "v2"], ["v1"])
+    assert get("/v1/meta/schemas/trad", status=404)["did_you_mean"] == "trade"
+
+
+def test_an_environment_is_shown_with_its_versions() -> None:
+    Environment.objects.create(name="demo")
+
+    document = get("/v1/meta/environments/demo")
+
+    assert (document["name"], document["versions"], document["applied"]) == ("demo", [], None)
+    assert get("/v1/meta/environments/dmo", status=404)["did_you_mean"] == "demo"
