@@ -11,10 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from streaming import marks, records
+from streaming.durable import keep_damaged, sync_folder
 from streaming.file_lock import FileLock, Locked
 from streaming.records import Record, pack, unpack
 
 SEGMENT_BYTES = 64 * 1024 * 1024
+LOOK_EVERY_SECONDS = 1.0
 _HEADER_BYTES = 1024  # more than any header
 
 
@@ -59,10 +61,14 @@ class CaptureLog:
         self._file = -1
         self._written = 0
         self._unsynced = False
-        if segments(folder):
-            self._continue()
-        else:
-            self._new_segment()
+        try:
+            if segments(folder):
+                self._continue()
+            else:
+                self._new_segment()
+        except BaseException:
+            self._lock.release()
+            raise
 
     def append(self, payload: bytes, *, kind: int, connection: int, received_ns: int | None = None) -> int:
         """Write one record and return its n; raises OSError when the disk refuses."""
@@ -108,11 +114,14 @@ class CaptureLog:
         path = self.folder / f"{self.last_n + 1:020d}.log"
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
         _write_all(self._file, self._header)
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
         self._written = len(self._header)
 
     def _continue(self) -> None:
-        """Go on where a dead writer stopped: cut its torn tail, take the next n."""
+        """Go on where a dead writer stopped: cut its torn tail, take the next n.
+
+        What is cut of a damaged segment is kept beside it: sound records may lie behind the damage.
+        """
         path = segments(self.folder)[-1]
         data = path.read_bytes()
         end = self._after_header(path, data)
@@ -120,6 +129,8 @@ class CaptureLog:
         while (found := unpack(data, end)) is not None:
             record, end = found
             self.last_n, self.last_received_ns = record.n, record.received_ns
+        if records.is_followed_by_a_record(data, end):
+            keep_damaged(path, data[end:])
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         os.ftruncate(self._file, end)
         self._written = end
@@ -139,14 +150,6 @@ def _write_all(handle: int, data: bytes) -> None:
         written += os.write(handle, data[written:])
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 class CaptureLogReader:
     """Follows a session's log while it grows, from record `from_n` on."""
 
@@ -156,20 +159,29 @@ class CaptureLogReader:
         self._path: Path | None = None
         self._position = 0
         self._has_unread = False
+        self._look_at = 0.0  # monotonic
 
     def read(self, max_bytes: int = 1 << 20) -> list[Record]:
         """The next whole records, at most about `max_bytes`; empty when there is nothing new yet.
 
-        Raises CaptureLogError where a record is damaged though later ones exist: nothing is passed over.
+        Raises CaptureLogError where a record is damaged or missing though later ones exist: nothing is passed over.
         """
         if self._path is None and not self._open(self._segment_of(self._next_n)):
             return []
         found = self._read_on(max_bytes)
         if not found and self._open(self._segment_after()):
             return self._read_on(max_bytes)
-        if not found and self._has_unread and self._is_followed():
-            return self._read_last_of_segment(max_bytes)
-        return found
+        if found or not (self._has_unread or self._is_time_to_look()):
+            return found
+        return self._read_last_of_segment(max_bytes) if self._is_followed() else found
+
+    def _is_time_to_look(self) -> bool:
+        """Whether later segments exist, only a look into the folder tells: not at each reading of nothing."""
+        now = time.monotonic()
+        if now < self._look_at:
+            return False
+        self._look_at = now + LOOK_EVERY_SECONDS
+        return True
 
     def _read_on(self, max_bytes: int) -> list[Record]:
         """Each read begins after the last whole record: a torn tail may since have been cut and written over."""
@@ -210,6 +222,8 @@ class CaptureLogReader:
             raise CaptureLogError(
                 f"{self._path} is damaged at byte {self._position}, in record {self._next_n}"
             )
+        if not found and self._segment_after() is None:
+            raise CaptureLogError(f"{self._folder} lacks record {self._next_n}, and has later ones")
         return found
 
     def _segment_of(self, n: int) -> Path | None:

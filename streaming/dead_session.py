@@ -32,7 +32,8 @@ def end_dead_session(folder: Path) -> bool:
         last = last_record(folder)
         if last is None or is_end(last):
             return False
-        log.mark(_crash_mark(folder, last))
+        if not _is_crash(last):  # a full disk may have taken the crash mark and not the end mark
+            log.mark(_crash_mark(folder, last))
         log.mark(marks.SessionEnd(reason="process_crash"))
         return True
     finally:
@@ -104,6 +105,11 @@ def last_record(folder: Path) -> Record | None:
 def is_end(record: Record) -> bool:
     """Whether this record is a session's end mark."""
     return record.kind == Kind.MARK and isinstance(marks.decode(record.payload), marks.SessionEnd)
+
+
+def _is_crash(record: Record) -> bool:
+    mark = marks.decode(record.payload) if record.kind == Kind.MARK else None
+    return isinstance(mark, marks.GapOpen) and mark.cause == "process_crash"
 
 
 def _crash_mark(folder: Path, last: Record) -> marks.GapOpen:

@@ -23,6 +23,7 @@ _FRONT = struct.Struct("<II")
 _HEAD = struct.Struct("<QQIB")
 _U16 = struct.Struct("<H")
 _U32 = struct.Struct("<I")
+_HIGH_OF_N = bytes(4)  # no session has 2**32 records; the JSON of frames holds no such bytes
 
 
 class Kind(IntEnum):
@@ -74,6 +75,17 @@ def unpack(data: bytes, offset: int) -> tuple[Record, int] | None:
         return None
     n, received_ns, connection, kind = _HEAD.unpack_from(data, start)
     return Record(n, received_ns, connection, kind, data[start + _HEAD.size : end]), end
+
+
+def is_followed_by_a_record(data: bytes, offset: int) -> bool:
+    """Whether a sound record stands anywhere behind the unreadable bytes at `offset`."""
+    at = data.find(_HIGH_OF_N, offset)
+    while at >= 0:
+        start = at - _FRONT.size - len(_HIGH_OF_N)  # the upper half of n follows the front and the lower half
+        if start > offset and unpack(data, start) is not None:
+            return True
+        at = data.find(_HIGH_OF_N, at + 1)
+    return False
 
 
 def read_header(data: bytes) -> tuple[str, str, int] | None:

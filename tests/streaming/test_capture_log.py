@@ -199,3 +199,68 @@ def test_a_cursor_that_cannot_be_read_is_at_0(tmp_path: Path) -> None:
     assert cursor.load() == 0
     cursor.store(12)
     assert cursor.load() == 12
+
+
+def test_a_missing_segment_is_an_error_not_silence(tmp_path: Path) -> None:
+    log = open_log(tmp_path / "s", segment_bytes=300)
+    add(log, 40)
+    segments(log.folder)[2].unlink()
+
+    with pytest.raises(CaptureLogError, match="lacks record"):
+        read_all(log.folder)
+
+
+def test_a_segment_cut_between_two_records_is_an_error_not_silence(tmp_path: Path) -> None:
+    log = open_log(tmp_path / "s", segment_bytes=300)
+    add(log, 40)
+    cut = segments(log.folder)[1]
+    first, *_ = [record for record in read_all(log.folder) if record.n == int(cut.stem)]
+    header = records.header("demo", "s")
+    cut.write_bytes(header + records.pack(first))
+
+    with pytest.raises(CaptureLogError, match=f"lacks record {first.n + 1}"):
+        read_all(log.folder)
+
+
+def damaged_log(folder: Path) -> bytes:
+    """A dead log with one flipped byte in its middle; returns its bytes."""
+    log = open_log(folder)
+    add(log, 100)
+    die(log)
+    path = segments(folder)[0]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    return bytes(data)
+
+
+def test_nothing_behind_a_damage_is_thrown_away(tmp_path: Path) -> None:
+    data = damaged_log(tmp_path / "s")
+
+    log = open_log(tmp_path / "s")
+
+    path = segments(log.folder)[0]
+    kept = path.with_name(f"{path.name}.damaged")
+    assert 0 < log.last_n < 100
+    assert path.read_bytes() + kept.read_bytes() == data
+
+
+def test_a_plain_torn_tail_is_not_kept(tmp_path: Path) -> None:
+    log = open_log(tmp_path / "s")
+    add(log, 10)
+    die(log)
+    path = segments(log.folder)[0]
+    os.truncate(path, path.stat().st_size - 3)
+
+    assert open_log(log.folder).last_n == 9
+    assert sorted(one.name for one in log.folder.iterdir()) == [path.name, "writer.lock"]
+
+
+def test_a_log_that_cannot_be_continued_is_not_locked(tmp_path: Path) -> None:
+    log = open_log(tmp_path / "s")
+    log.close()
+
+    with pytest.raises(CaptureLogError):
+        open_log(log.folder, environment="other")
+
+    assert not is_writer_alive(log.folder)

@@ -1,0 +1,26 @@
+"""Files that are on the disk when a call returns."""
+
+import os
+from pathlib import Path
+
+
+def sync_folder(folder: Path) -> None:
+    """Force the folder's list of files to the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def keep_damaged(path: Path, tail: bytes) -> None:
+    """Keep what is cut off a file beside it, as `<name>.damaged`; never over an earlier one."""
+    number, kept = 1, path.with_name(f"{path.name}.damaged")
+    while kept.exists():
+        number += 1
+        kept = path.with_name(f"{path.name}.damaged{number}")
+    with kept.open("xb") as file:
+        file.write(tail)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_folder(path.parent)
