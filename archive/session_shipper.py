@@ -57,7 +57,14 @@ class SessionShipper:
         self.shipped = self._position()
         self._reader = CaptureLogReader(folder, from_n=self.shipped + 1)
         self._cursor = Cursor(folder / SHIPPED)
-        self._cursor.store(self.shipped)
+        self._remember()
+
+    def _remember(self) -> None:
+        """Only a hint, for whoever looks: a full disk must not keep us from shipping it empty."""
+        try:
+            self._cursor.store(self.shipped)
+        except OSError as error:
+            log.warning("cursor not stored", session=self.folder.name, error=str(error))
 
     def _position(self) -> int:
         """The truth is the store, not the cursor: the last n that a committed part holds."""
@@ -68,6 +75,10 @@ class SessionShipper:
             return first_n - 1
         days = days_between(day_of(first.received_ns), day_of(last.received_ns))
         done = self._committer.committed(self.folder.name, first_n=first_n, days=days)
+        if done.last_n > last.n:
+            raise CaptureLogError(
+                f"{self.folder} ends at record {last.n}; the archive has {done.last_n}: its end is damaged or cut"
+            )
         self._builder.connector_version = done.connector_version
         if done.last_n == last.n and is_end(last):
             self.ended_ns = last.received_ns
@@ -124,7 +135,7 @@ class SessionShipper:
         self._committer.commit(self._part)
         self._part = None
         self.shipped = manifest.last_n
-        self._cursor.store(self.shipped)
+        self._remember()
         if self._part_ends:
             self.ended_ns = manifest.last_recv_ns
         log.info("part committed", key=manifest.key.data, rows=manifest.rows, bytes=manifest.stored_bytes)
@@ -143,8 +154,11 @@ class SessionShipper:
 
     def end_if_dead(self) -> None:
         """Write what the dead could not: the crash mark and the end mark."""
-        if self.ended_ns is None and not is_writer_alive(self.folder) and end_dead_session(self.folder):
-            log.warning("a session died; its end is marked", session=self.folder.name)
+        try:
+            if self.ended_ns is None and not is_writer_alive(self.folder) and end_dead_session(self.folder):
+                log.warning("a session died; its end is marked", session=self.folder.name)
+        except OSError as error:  # the disk is full: shipping makes room, then it is tried again
+            log.warning("the end of a dead session is not marked yet", error=str(error))
 
     def trim(self) -> None:
         """Delete segments that nobody needs any more; the last one stays, it tells how the session ended."""

@@ -4,12 +4,14 @@ One shipper per environment and host, by file lock; it has no database and needs
 """
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from archive.commit import Committer
@@ -27,9 +29,10 @@ log = structlog.get_logger()
 LOCK = "shipper.lock"
 IDLE_SECONDS = 0.1
 HOUSEKEEPING_SECONDS = 1.0
+AGAIN_SECONDS = 10.0
 
 # One session's trouble: its log or what the archive holds of it contradicts itself.
-_UNSHIPPABLE = (CaptureLogError, Damaged, OtherContent)
+_UNSHIPPABLE = (CaptureLogError, Damaged, OtherContent, OSError, ValueError, msgspec.DecodeError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +95,7 @@ class Shipper:
         self._config, self._halt = config, halt
         self._committer = Committer(config.store, feed=config.feed, environment=config.environment, halt=halt)
         self._sessions: dict[Path, tuple[SessionShipper, FileLock]] = {}
-        self._blocked: set[Path] = set()
+        self._blocked: dict[Path, float] = {}  # until when, monotonic
         self._housekeeping_due = 0.0
 
     def work(self) -> None:
@@ -120,12 +123,12 @@ class Shipper:
 
     def _keep_house(self) -> None:
         for folder in sorted(self._config.capture.iterdir()):
-            if folder.is_dir() and folder not in self._sessions and folder not in self._blocked:
+            if folder.is_dir() and folder not in self._sessions and not self._is_blocked(folder):
                 self._take_up(folder)
         for folder, (session, _) in list(self._sessions.items()):
             self._guarded(folder, _tend)
             if folder in self._sessions and session.is_removable(time.time_ns()):
-                remove_session_folder(folder)
+                self._guarded(folder, _remove)
                 self._drop(folder)
 
     def _take_up(self, folder: Path) -> None:
@@ -142,6 +145,7 @@ class Shipper:
             return
         try:
             self._sessions[folder] = (self._session(folder), lock)
+            self._unblock(folder)
             log.info("session taken up", session=folder.name, shipped=self._sessions[folder][0].shipped)
         except _UNSHIPPABLE as error:
             lock.release()
@@ -177,14 +181,23 @@ class Shipper:
             self._block(folder, error)
             return False
 
+    def _unblock(self, folder: Path) -> None:
+        if self._blocked.pop(folder, None) is not None:
+            metrics.SHIPPER_BLOCKED.labels(self._config.feed).set(len(self._blocked))
+
+    def _is_blocked(self, folder: Path) -> bool:
+        return time.monotonic() < self._blocked.get(folder, 0.0)
+
     def _block(self, folder: Path, error: Exception) -> None:
-        """One damaged log must not keep the others from the archive."""
-        self._blocked.add(folder)
+        """One damaged log must not keep the others from the archive; a disk's trouble may pass."""
+        again = time.monotonic() + AGAIN_SECONDS if isinstance(error, OSError) else math.inf
+        self._blocked[folder] = again
         metrics.SHIPPER_BLOCKED.labels(self._config.feed).set(len(self._blocked))
         log.error("session cannot be shipped", session=folder.name, error=str(error))
 
     def _drop(self, folder: Path) -> None:
-        self._sessions.pop(folder)[1].release()
+        if folder in self._sessions:
+            self._sessions.pop(folder)[1].release()
 
     def _finish(self) -> None:
         for folder in list(self._sessions):
@@ -203,3 +216,7 @@ class Shipper:
 def _tend(session: SessionShipper) -> None:
     session.end_if_dead()
     session.trim()
+
+
+def _remove(session: SessionShipper) -> None:
+    remove_session_folder(session.folder)

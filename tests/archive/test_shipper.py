@@ -498,3 +498,46 @@ def test_kill_9_at_any_moment_loses_nothing_and_doubles_nothing(
     found = archived(store)
     assert [record.n for record in found] == [*kept, log.last_n]
     assert all(record.payload == trade((record.n - 2) % 40) for record in found if record.kind == Kind.TEXT)
+
+
+def test_a_cursor_that_cannot_be_stored_does_not_keep_records_from_the_archive(
+    session: SessionMaker, ship: Any, store: DirectoryStore
+) -> None:
+    log = session()
+    add_trades(log, 10)
+    (log.folder / "shipped.tmp").mkdir()  # writing the cursor fails, as on a full disk
+
+    ship()
+
+    assert archived(store) == read_all(log)
+
+
+def test_a_log_that_is_shorter_than_its_archive_is_reported(
+    session: SessionMaker, ship: Any, store: DirectoryStore
+) -> None:
+    log = session()
+    add_trades(log, 50)
+    ship()
+    die(log)
+    [path] = segments(log.folder)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+    ship()
+
+    assert path.read_bytes() == data
+    assert REGISTRY.get_sample_value("ssmd_shipper_sessions_blocked", {"feed": FEED}) == 1.0
+
+
+def test_one_session_of_an_odd_shape_does_not_stop_the_others(
+    session: SessionMaker, ship: Any, store: DirectoryStore
+) -> None:
+    odd, sound = session("odd"), session("sound")
+    add_trades(odd, 5)
+    odd.append(b"not a mark", kind=Kind.MARK, connection=0)
+    add_trades(sound, 5)
+
+    ship()
+
+    assert len(archived(store, "sound")) == 6
