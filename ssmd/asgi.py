@@ -25,14 +25,15 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-def _lower_clients_mistakes(record: logging.LogRecord) -> bool:
-    """Django warns of every 4xx answer: those drown what is wrong here."""
-    if record.levelno == logging.WARNING and getattr(record, "status_code", 500) < 500:
+def _lower_what_is_no_fault(record: logging.LogRecord) -> bool:
+    """Django warns of every 4xx, and health's 503 comes each second: they drown what is wrong here."""
+    status = getattr(record, "status_code", 500)
+    if status < 500 or status == 503:  # whatever is away is logged where that is noticed
         record.levelno, record.levelname = logging.INFO, "INFO"
     return True
 
 
-logging.getLogger("django.request").addFilter(_lower_clients_mistakes)
+logging.getLogger("django.request").addFilter(_lower_what_is_no_fault)
 
 
 async def _lifespan(scope: dict[str, Any], receive: Receive, send: Send) -> None:
