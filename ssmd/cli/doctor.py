@@ -12,13 +12,14 @@ from typing import Any, NamedTuple, TextIO
 
 from django.conf import settings
 
-from registry.models import Environment
+from registry.models import DataGap, Environment
 from registry.preflight import database_place, registry_ready
 from registry.refusal import ExitCode, Reason, Refused
 from ssmd.cli.options import add_output
 from ssmd.cli.table import render, size
 from ssmd.key_check import key_usable
 from ssmd.runtime.embedded import OLDEST_NATS, find_nats, find_valkey, nats_version, port_is_free
+from ssmd.runtime.home import is_held
 
 # Capture stops being safe when the disk is full: below the first, say so; below the second, do not start.
 _WARN_FREE, _FAIL_FREE = 10 * 10**9, 10**9
@@ -170,13 +171,29 @@ def _valkey_version(binary: Path) -> Finding:
 
 
 def ports() -> Iterator[Finding]:
-    """The default ports; taken is only a warning, for `ssmd up` itself may have them."""
+    """The default ports; taken is a warning, unless a running `ssmd up` of this folder has them."""
+    runs = is_held(Path(settings.SSMD_HOME))
     for port, purpose, option in _PORTS:
         if port_is_free(port):
             yield Finding("port", "ok", f"{port} is free for {purpose}")
+        elif runs:
+            yield Finding("port", "ok", f"{port} ({purpose}) is in use; `ssmd up` runs here")
         else:
-            remedy = f"Fine if `ssmd up` runs; else `ssmd up {option} {port + 1}`."
+            remedy = f"Another program has it; use `ssmd up {option} {port + 1}`."
             yield Finding("port", "warn", f"{port} ({purpose}) is taken", remedy)
+
+
+def gaps() -> Iterator[Finding]:
+    """Losses that go on now and that nobody planned."""
+    if registry_ready():
+        return
+    open_now = DataGap.objects.open().filter(planned=False, resolved=False)
+    feeds = sorted(set(open_now.order_by().values_list("feed__name", flat=True)))
+    if not feeds:
+        yield Finding("open gaps", "ok", "none that is unplanned")
+        return
+    remedy = f"`ssmd data gaps --feed {feeds[0]}` says since when and why."
+    yield Finding("open gaps", "warn", f"{open_now.count()} unplanned: {', '.join(feeds)}", remedy)
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
@@ -188,4 +205,5 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     nats,
     valkey,
     ports,
+    gaps,
 )

@@ -23,6 +23,7 @@ NOUNS = {
     "connector": "Exchange to capture log to bus",
     "shipper": "Capture log to raw archive",
     "gateway": "Admin, REST and WebSocket server",
+    "login": "A new one-time link to the admin",
     "doctor": "Check this machine and this installation",
     "bench": "Measure, each figure beside its ceiling",
 }

@@ -23,6 +23,39 @@ def prepare(home: Path) -> None:
         raise Refused([Reason(problem, remedy)], exit_code=ExitCode.PERMISSION) from error
 
 
+WEB_ADDRESS = "web_address"
+
+
+def is_held(home: Path) -> bool:
+    """Does an `ssmd up` of this folder run?"""
+    try:
+        lock = os.open(home / "run" / "up.lock", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def web_address(home: Path) -> str:
+    """Where the running `ssmd up` of this folder serves the admin, as host:port; refused when none runs."""
+    try:
+        address = (home / "run" / WEB_ADDRESS).read_text().strip() if is_held(home) else ""
+    except FileNotFoundError:
+        address = ""
+    if not address:
+        problem = f"No `ssmd up` is running in {home}: there is no admin to sign in to"
+        remedy = (
+            "Start `ssmd up` (it prints a link itself), or set SSMD_HOME to the folder of the one that runs."
+        )
+        raise Refused([Reason(problem, remedy)], exit_code=ExitCode.UNAVAILABLE)
+    return address
+
+
 def hold(home: Path) -> int:
     """The lock of the one `ssmd up` of this folder, as an open file; it goes with the process."""
     lock = os.open(home / "run" / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)

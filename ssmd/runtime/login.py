@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 NAME = "admin"
-_SPENT = "This login link was used already, or is of an earlier start. Stop `ssmd up` and start it again for a new one."
+_SPENT = "This login link was used already, or is of an earlier start. `ssmd login` gives a new one."
 
 
 def _kept() -> Path:

@@ -13,6 +13,7 @@ from registry import secrets
 from registry.preflight import RecordingPlan
 from registry.refusal import ExitCode, Reason, Refused
 from ssmd.runtime import embedded, flow, login, programs
+from ssmd.runtime.home import WEB_ADDRESS
 from ssmd.runtime.programs import ExchangeOptions, Program
 from ssmd.runtime.supervisor import State, Supervisor, SupervisorGone
 from ssmd.runtime.talk import Talk, last_lines
@@ -98,6 +99,7 @@ class Stack:
         first_data = self.talk.seconds
         self._start("worker", "beat")
         self.known = self.supervisor.states()
+        (self.home / "run" / WEB_ADDRESS).write_text(self.web)
         stdout.write(self._announcement(first_data))
         stdout.flush()
 
@@ -209,6 +211,7 @@ class Stack:
                 self._record_last_parts()
         self.supervisor.close()
         login.withdraw()
+        (self.home / "run" / WEB_ADDRESS).unlink(missing_ok=True)
 
     def _record_last_parts(self) -> None:
         """The tail that the shipper just wrote shows in the inventory without a running worker."""

@@ -1,10 +1,18 @@
 """`ssmd doctor`."""
 
+import os
+import socket
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from django.conf import LazySettings
+
+from registry.models import DataGap, Feed
+from ssmd.cli import doctor
+from ssmd.runtime import home
 
 Ssmd = Callable[..., Any]
 
@@ -45,3 +53,29 @@ def test_a_key_that_is_none_fails_without_being_shown(ssmd: Ssmd, tmp_path: Path
 
     assert (answer.code, "api_secret of sealed-secret/kalshi-sim-creds" in answer.out) == (6, True)
     assert "abc" not in answer.out
+
+
+def test_the_ports_of_a_running_ssmd_up_are_in_order(
+    ssmd: Ssmd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as web:
+        web.bind(("127.0.0.1", 0))
+        web.listen()
+        monkeypatch.setattr(doctor, "_PORTS", ((web.getsockname()[1], "the web server", "--web-port"),))
+        alone = findings(ssmd("doctor", "--json"))["port"]
+        lock = home.hold(tmp_path)
+        running = findings(ssmd("doctor", "--json"))["port"]
+        os.close(lock)
+
+    assert (alone, running) == ("warn", "ok")
+
+
+def test_a_loss_that_goes_on_is_a_warning_unless_it_was_planned(ssmd: Ssmd) -> None:
+    feed = Feed.objects.get(name="kalshi-sim")
+    start = datetime(2025, 12, 3, 10, tzinfo=UTC)
+    columns = {"feed": feed, "date": start.date(), "gap_start": start, "gap_type": "x", "session": "s"}
+    DataGap.objects.create(**columns, gap_number=1, planned=True)
+    planned = findings(ssmd("doctor", "--json"))["open gaps"]
+    DataGap.objects.create(**columns, gap_number=2)
+
+    assert (planned, findings(ssmd("doctor", "--json"))["open gaps"]) == ("ok", "warn")
