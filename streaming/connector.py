@@ -33,6 +33,7 @@ log = structlog.get_logger()
 
 SYNC_EVERY_SECONDS = 0.05
 TICK_SECONDS = 1.0
+LOOKS_AT_A_DEAD_SESSION = 11  # a tenth of a second apart
 STOPPED = "stopped"
 # Sent before a planned stop in which the venue goes first, as the simulated exchange does.
 EXPECT_END = signal.SIGUSR1
@@ -115,7 +116,7 @@ class Connector:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Record until `stop`, then drain; raises Refused when the venue does not take our key."""
-        notices = self._end_dead_sessions()
+        notices = await self._end_dead_sessions()
         self._log = CaptureLog(self.folder, environment=self._config.environment, session=self.session)
         self._log.mark(self._start_mark())
         self._capture = Capture(self._config, self._log, self._board)
@@ -161,12 +162,12 @@ class Connector:
             fault="ours",
         )
 
-    def _end_dead_sessions(self) -> list[GapNotice]:
+    async def _end_dead_sessions(self) -> list[GapNotice]:
         """Sessions that crashed, or could not publish all: the bus has to be told."""
         notices = []
         for folder in sorted(path for path in self._config.capture.iterdir() if path.is_dir()):
             try:
-                dead_session.end_dead_session(folder)
+                await _see_it_ended(folder)
                 notice = dead_session.unannounced(folder)
             except (CaptureLogError, OSError, ValueError) as error:  # an old log must not stop a new one
                 log.error("old session not readable", folder=str(folder), error=str(error))
@@ -227,6 +228,20 @@ class Connector:
             kind = marks.MarketOpened if turned.is_open else marks.MarketClosed
             self._log.mark(kind(ticker=turned.ticker, at_ns=turned.at_ns))
         self._board.forget_over(now_ns)
+
+
+def _needs_no_end(folder: Path) -> bool:
+    last = dead_session.last_record(folder)
+    return last is None or dead_session.is_end(last)
+
+
+async def _see_it_ended(folder: Path) -> None:
+    """The shipper may be ending it at this very moment: look until it has."""
+    for _ in range(LOOKS_AT_A_DEAD_SESSION):
+        if dead_session.end_dead_session(folder) or _needs_no_end(folder):
+            return
+        await asyncio.sleep(0.1)
+    log.error("old session not ended", folder=str(folder))
 
 
 def _setter(*events: asyncio.Event) -> Callable[[], None]:

@@ -113,6 +113,19 @@ async def test_an_unreadable_old_session_does_not_stop_a_new_one(nats_server: st
     assert dead_session.has_ended(one.folder)
 
 
+async def test_a_crash_that_the_shipper_is_ending_right_now_is_still_told(tmp_path: Path) -> None:
+    dead = CaptureLog(tmp_path / "demo" / "dead", environment="demo", session="dead")
+    dead.append(b"last", kind=Kind.TEXT, connection=1)  # held open, as by a shipper that ends it
+    one = Connector(config(tmp_path, "ws://127.0.0.1:1/", "nats://127.0.0.1:1"))
+    looking = asyncio.create_task(one._end_dead_sessions())
+    await asyncio.sleep(0.25)
+    assert not looking.done()
+    dead.close()
+
+    [notice] = await looking
+    assert (notice.cause, notice.session) == ("process_crash", "dead")
+
+
 def test_a_second_connector_of_an_environment_is_refused(tmp_path: Path) -> None:
     lock = connector._only_connector(tmp_path)
 
