@@ -168,6 +168,8 @@ class Capture:
         if self._socket is not None:
             n, received_ns = self._last_frame
             self._last_frame = (n, max(received_ns, self._socket.heard_ns))
+            if self._socket.was_silent:
+                metrics.CONNECTOR_ERRORS_TOTAL.labels(self._config.feed, "watchdog").inc()
         self._socket = self._session = None
         metrics.CONNECTOR_CONNECTED.labels(self._config.feed).set(0)
         self._log.mark(marks.ConnectionClose(self._connection, code, reason), connection=self._connection)
@@ -196,8 +198,9 @@ class Capture:
     def _not_connected(self, error: Exception) -> None:
         if self._end_is_expected:
             return
-        metrics.CONNECTOR_ERRORS_TOTAL.labels(self._config.feed, "connect").inc()
         cause, status = cause_of(error), status_of(error)
+        kind = "auth" if cause == "auth_failed" else "connect"
+        metrics.CONNECTOR_ERRORS_TOTAL.labels(self._config.feed, kind).inc()
         log.warning("not connected", endpoint=self._config.endpoint, error=str(error)[:300], status=status)
         self._back_off.asked_to_wait(retry_after(error))
         if self._last_frame == (0, 0):
@@ -216,6 +219,7 @@ class Capture:
             n = self._log.append(payload, kind=kind, connection=self._connection, received_ns=received_ns)
         except OSError as error:
             self._disk_failed = error
+            metrics.CONNECTOR_ERRORS_TOTAL.labels(self._config.feed, "capture").inc()
             raise
         self.frames += 1
         self._last_frame = (n, received_ns)

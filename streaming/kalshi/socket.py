@@ -126,6 +126,11 @@ class KalshiSocket:
         await self._connection.close(1000)
 
     @property
+    def was_silent(self) -> bool:
+        """Whether we ended it because nothing was heard any more."""
+        return self._silent
+
+    @property
     def heard_ns(self) -> int:
         """When the last ping, pong or goodbye came (Unix ns): whatever was sent before it has arrived."""
         return self._connection.heard_ns

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from websockets.asyncio.server import ServerConnection
 
 from registry.refusal import ExitCode, Refused
@@ -83,6 +84,11 @@ async def recording(
         one.stop.set()
         await asyncio.gather(one.task, return_exceptions=True)
         one.log.close()
+
+
+def errors(kind: str) -> float:
+    labels = {"feed": "kalshi-sim", "error_type": kind}
+    return REGISTRY.get_sample_value("ssmd_connector_errors_total", labels) or 0.0
 
 
 async def acknowledge(connection: ServerConnection) -> None:
@@ -222,6 +228,7 @@ async def test_a_wrong_key_at_the_start_is_refused_in_the_venues_words(tmp_path:
         assert "401" in str(refused.value)
         assert "NOT_FOUND" in str(refused.value)
         assert [cause for cause, _ in one.gaps()] == ["auth_failed"]
+        assert errors("auth") >= 1
 
 
 async def test_a_venue_that_is_not_there_is_one_gap_however_often_it_is_tried(tmp_path: Path) -> None:
@@ -261,6 +268,7 @@ async def test_a_full_disk_ends_the_capture(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="No space left"):
             await asyncio.wait_for(one.task, 5)
 
+        assert errors("capture") >= 1
         assert one.frames == [b"first", b"second"]
         assert not one.has(marks.SessionEnd)
 

@@ -108,6 +108,7 @@ async def test_a_silent_peer_is_noticed() -> None:
         began = time.monotonic()
         code, reason = await socket.ended()
         assert time.monotonic() - began < 4
+        assert socket.was_silent
         over.set()
 
     assert code == 1006
