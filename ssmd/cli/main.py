@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from registry.refusal import ExitCode, Refused, require
+from ssmd.cli.words import Parser
 
 # One module of `ssmd.cli` per noun, imported only when it is asked for: `ssmd feed list` must not pay for Celery.
 NOUNS = {
@@ -59,7 +60,7 @@ def run(argv: Sequence[str]) -> int:
 def _parser(wanted: str) -> argparse.ArgumentParser:
     from ssmd import __version__
 
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="ssmd",
         description="Stupid Simple Market Data",
         epilog="`ssmd NOUN --help` shows a noun's verbs.",
