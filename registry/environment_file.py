@@ -209,7 +209,8 @@ def _store(fields: Fields, *, raw: bool = False) -> Store:
     if in_folder == in_bucket:
         fields.problems.append(
             Reason(
-                f"{fields.path}: {'both' if in_folder else 'neither'} path and bucket", "Give exactly one."
+                f"{fields.path}: {'both path and' if in_folder else 'neither path nor'} bucket",
+                "Give exactly one.",
             )
         )
     folder = fields.text(

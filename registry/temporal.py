@@ -28,6 +28,13 @@ def instant(moment: date | datetime) -> datetime:
     return datetime.combine(moment, time.min, UTC) + timedelta(days=1, microseconds=-1)
 
 
+def written(moment: date | datetime) -> str:
+    """A day as it is, an instant in UTC with Z."""
+    if not isinstance(moment, datetime):
+        return moment.isoformat()
+    return _aware(moment).astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def _aware(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError(f"{moment.isoformat()} has no time zone; write {moment.isoformat()}Z for UTC")

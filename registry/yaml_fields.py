@@ -32,14 +32,16 @@ class Fields:
         return self.values.pop(key, None)
 
     def section(self, key: str, *, optional: bool = False) -> "Fields":
-        """The mapping at `key`; an empty one, with a problem noted, when it is none."""
+        """The mapping at `key`; when it is none, that is noted once, and nothing of what it would hold."""
         present = key in self.values
         value = self.take(key)
-        if not isinstance(value, dict):
-            if present or not optional:
-                self.wrong(key, _missing(present, value), "Write a mapping of keys and values.")
-            value = {}
-        return Fields({str(name): inner for name, inner in value.items()}, self.where(key), self.problems)
+        if isinstance(value, dict):
+            inner = {str(name): one for name, one in value.items()}
+            return Fields(inner, self.where(key), self.problems)
+        if optional and not present:
+            return Fields({}, self.where(key), self.problems)
+        self.wrong(key, _missing(present, value), "Write a mapping of keys and values.")
+        return Fields({}, self.where(key), [])
 
     def text(self, key: str, *, default: str | None = None, pattern: str = r"(?s).+", form: str = "") -> str:
         """The string at `key`, which must match the whole `pattern`."""

@@ -9,6 +9,7 @@ from registry.refusal import Reason, Refused
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
+_REMEDY = "Indent with spaces, close every bracket and quote; environments/demo.yaml shows the form."
 
 
 def load_yaml(text: str) -> object:
@@ -22,7 +23,7 @@ def load_yaml(text: str) -> object:
     except yaml.MarkedYAMLError as error:
         raise Refused([_syntax(error)]) from error
     except yaml.YAMLError as error:
-        raise Refused([Reason(f"Not YAML: {error}")]) from error
+        raise Refused([Reason(f"Not YAML: {error}", _REMEDY)]) from error
     except RecursionError as error:
         raise Refused([Reason(f"Nested deeper than {MAX_DEPTH} levels")]) from error
 
@@ -40,7 +41,8 @@ def _load(text: str) -> object:
 
 def _syntax(error: yaml.MarkedYAMLError) -> Reason:
     line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-    return Reason(f"Not YAML that is accepted here: {line}{error.problem or error.context}")
+    problem = f"Not YAML that is accepted here: {line}{error.problem or error.context}"
+    return Reason(problem, _REMEDY)
 
 
 class _PlainLoader(yaml.SafeLoader):

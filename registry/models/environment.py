@@ -11,7 +11,7 @@ from simple_history.models import HistoricalRecords
 from registry.environment_file import EnvironmentSpec, config_hash, parse_environment
 from registry.models.feed import Feed
 from registry.refusal import ExitCode, Reason, Refused
-from registry.temporal import InstantQuerySet, NoOverlap
+from registry.temporal import InstantQuerySet, NoOverlap, written
 
 
 class EnvironmentQuerySet(models.QuerySet["Environment"]):
@@ -92,13 +92,13 @@ class Environment(models.Model):
 
     def _nothing_applied(self, moment: date | datetime) -> Reason:
         first = self.versions.exclude(valid_from=None).order_by("valid_from").first()
-        problem = f"Environment '{self.name}' had no version applied at {moment.isoformat()}"
+        problem = f"Environment '{self.name}' had no version applied at {written(moment)}"
         if first is None or first.valid_from is None:
             return Reason(
                 f"Environment '{self.name}' has never been applied",
                 "Its registered versions are in `ssmd env show`.",
             )
-        return Reason(problem, f"Version {first.version} was applied at {first.valid_from.isoformat()}.")
+        return Reason(problem, f"Version {first.version} was applied at {written(first.valid_from)}.")
 
 
 class EnvironmentVersion(models.Model):

@@ -1,6 +1,7 @@
 """Environments: what is recorded, streamed and stored where."""
 
 from argparse import _SubParsersAction
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,6 +18,7 @@ from ssmd.cli.options import add_as_of, add_output
 from ssmd.cli.table import render, render_one
 from ssmd.key_check import key_usable
 
+_WELL_FORMED = "Definition is well-formed"
 _SHOWN = ("name", "status", "feed", "version", "applied", "valid_from", "description")
 
 
@@ -26,6 +28,7 @@ def add_parser(groups: "_SubParsersAction[Any]") -> None:
         metavar="VERB", required=True
     )
     listing = actions.add_parser("list", help="All environments, and which is applied")
+    add_as_of(listing)
     add_output(listing)
     listing.set_defaults(run=list_environments)
     show = actions.add_parser("show", help="An environment's configuration")
@@ -39,16 +42,15 @@ def add_parser(groups: "_SubParsersAction[Any]") -> None:
     validate.set_defaults(run=validate_environment)
 
 
-def list_environments(*, output: str, stdout: TextIO) -> None:
-    """Every environment with its version in force, else its latest."""
-    now = timezone.now()
-    rows = [_listed(environment, now) for environment in Environment.objects.all()]
+def list_environments(*, as_of: date | datetime | None, output: str, stdout: TextIO) -> None:
+    """Every environment with its version in force then; without a date, else its latest."""
+    rows = [_listed(environment, as_of) for environment in Environment.objects.all()]
     stdout.write(render(rows, _SHOWN, as_=output))
 
 
-def _listed(environment: Environment, now: datetime) -> dict[str, Any]:
-    in_force = environment.versions.as_of(now).first()
-    version = in_force or environment.latest()
+def _listed(environment: Environment, as_of: date | datetime | None) -> dict[str, Any]:
+    in_force = environment.versions.as_of(as_of or timezone.now()).first()
+    version = in_force or (environment.latest() if as_of is None else None)
     return {
         **columns(environment),
         "feed": version.feed.name if version else None,
@@ -90,20 +92,30 @@ def _version(environment: Environment, as_of: date | datetime | None) -> Environ
 
 def validate_environment(*, file: Path, output: str, stdout: TextIO) -> None:
     """Print each check with its tick; refused with every reason when one fails."""
-    spec = parse_environment(_text(file))
-    checks = _checks(spec)
+    text = _text(file)
+    name, checks = _examined(text, file)
     rows = [
-        {"check": name, "ok": not reasons, "problems": [str(reason) for reason in reasons]}
-        for name, reasons in checks.items()
+        {"check": check, "ok": not reasons, "problems": [str(reason) for reason in reasons]}
+        for check, reasons in checks.items()
     ]
     if output == "table":
-        stdout.write(f"Validating environment '{spec.name}'...\n")
+        stdout.write(f"Validating {name}...\n")
         stdout.writelines(f"  {'✓' if row['ok'] else '✗'} {row['check']}\n" for row in rows)
     else:
         stdout.write(render(rows, ("check", "ok"), as_=output))
     require(*checks.values())
     if output == "table":
         stdout.write("Valid.\n")
+
+
+def _examined(text: str, file: Path) -> tuple[str, dict[str, list[Reason]]]:
+    """What is examined, and each check; of a malformed definition there is only one to make."""
+    try:
+        spec = parse_environment(text)
+    except Refused as refused:
+        named = [replace(reason, problem=f"{file}: {reason.problem}") for reason in refused.reasons]
+        return str(file), {_WELL_FORMED: named}
+    return f"environment '{spec.name}'", _checks(spec)
 
 
 def _text(file: Path) -> str:
@@ -119,8 +131,8 @@ def _text(file: Path) -> str:
 
 def _checks(spec: EnvironmentSpec) -> dict[str, list[Reason]]:
     """What the definition refers to, each with what is wrong with it."""
-    checks = {
-        "Definition is well-formed": [],
+    checks: dict[str, list[Reason]] = {
+        _WELL_FORMED: [],
         f"Feed '{spec.feed}' exists and is active": feed_usable(spec.feed),
     }
     for name, version in WRITTEN_SCHEMAS:

@@ -2,6 +2,7 @@
 
 import json
 from argparse import _SubParsersAction
+from datetime import date, datetime
 from typing import Any, TextIO
 
 import httpx
@@ -11,11 +12,12 @@ from django.utils import timezone
 from registry.models import Feed
 from registry.preflight import feed_known, feed_or_default, feed_usable
 from registry.refusal import ExitCode, Reason, Refused, require
+from registry.temporal import instant
 from secmaster.models import Market
 from secmaster.preflight import market_known
 from secmaster.sync import SyncResult
 from ssmd.cli.columns import columns
-from ssmd.cli.options import add_feed, add_output, count
+from ssmd.cli.options import add_as_of, add_feed, add_output, count
 from ssmd.cli.table import render, render_one
 
 _SHOWN = ("ticker", "status", "series_ticker", "open_time", "close_time", "result", "title")
@@ -31,6 +33,7 @@ def add_parser(groups: "_SubParsersAction[Any]") -> None:
     listing.add_argument("--status", choices=Market.Status.values)
     listing.add_argument("--series", metavar="TICKER", help="only of this series")
     listing.add_argument("--limit", type=count, default=100, metavar="N", help="at most N (default: 100)")
+    add_as_of(listing)
     show = actions.add_parser("show", help="One market")
     show.add_argument("ticker", metavar="TICKER")
     sync = actions.add_parser("sync", help="Ask the venue for all markets now")
@@ -46,6 +49,7 @@ def list_markets(
     status: str | None,
     series: str | None,
     limit: int,
+    as_of: date | datetime | None,
     output: str,
     stdout: TextIO,
     stderr: TextIO,
@@ -53,7 +57,8 @@ def list_markets(
     """Active markets first, then by closing time; how many more there are is said on stderr."""
     name = feed_or_default(feed)
     require(feed_known(name), exit_code=ExitCode.NOT_FOUND)
-    markets = Market.objects.of_feed(name)
+    markets = Market.objects.all() if as_of is None else Market.history.as_of(instant(as_of))
+    markets = markets.filter(feed__name=name)
     markets = markets.filter(status=status) if status else markets
     markets = markets.filter(series_ticker=series) if series else markets
     ordered = markets.order_by(_ACTIVE_FIRST, F("close_time").asc(nulls_last=True), "ticker")
@@ -67,7 +72,7 @@ def list_markets(
 
 def _none_found(feed: str) -> str:
     if Market.objects.of_feed(feed).exists():
-        return "None; without --status and --series more are shown.\n"
+        return "None; without --status, --series and --as-of more are shown.\n"
     return f"No market of feed {feed} is known yet; run `ssmd market sync --feed {feed}`.\n"
 
 

@@ -78,3 +78,34 @@ def test_a_secret_that_holds_no_key_makes_a_definition_invalid(ssmd: Ssmd, tmp_p
     answer = ssmd("env", "validate", str(DEMO))
 
     assert (answer.code, "in PEM" in answer.err) == (3, True)
+
+
+def test_the_list_tells_what_was_applied_then(ssmd: Ssmd) -> None:
+    rows = ssmd("env", "list", "--as-of", "2020-01-01", "--json").data
+
+    assert {(row["applied"], row["version"]) for row in rows} == {(False, None)}
+
+
+def test_a_malformed_definition_is_a_failed_check_in_json_too(ssmd: Ssmd, tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("kind: [\n")
+
+    answer = ssmd("env", "validate", str(tmp_path / "x.yaml"), "--json")
+
+    assert (answer.code, [row["ok"] for row in answer.data]) == (3, [False])
+    assert "x.yaml: Not YAML" in answer.err and "demo.yaml shows the form" in answer.err
+
+
+def test_one_omission_is_one_error(ssmd: Ssmd, tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text(DEMO.read_text().partition("  storage:")[0])
+
+    answer = ssmd("env", "validate", str(tmp_path / "x.yaml"))
+
+    assert [line.strip() for line in answer.err.splitlines() if "storage" in line] == [
+        f"- {tmp_path / 'x.yaml'}: spec.storage: is missing"
+    ]
+
+
+def test_an_instant_is_said_with_z(ssmd: Ssmd) -> None:
+    answer = ssmd("env", "show", "demo", "--as-of", "2020-01-01T00:00:00+01:00")
+
+    assert "at 2019-12-31T23:00:00Z" in answer.err and "+0" not in answer.err

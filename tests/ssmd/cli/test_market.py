@@ -112,3 +112,14 @@ def test_a_venue_that_is_not_there_is_said_soon(ssmd: Ssmd) -> None:
     answer = ssmd("market", "sync")
 
     assert (answer.code, "does not answer" in answer.err) == (6, True)
+
+
+def test_the_list_tells_what_was_known_then(ssmd: Ssmd, venue: None) -> None:
+    ssmd("market", "sync")
+
+    before, now = (
+        ssmd("market", "list", "--json", *words)
+        for words in (("--as-of", "2020-01-01"), ("--as-of", "2999-01-01"))
+    )
+
+    assert (before.data, len(now.data)) == ([], 3)

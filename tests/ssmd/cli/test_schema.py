@@ -30,3 +30,14 @@ def test_an_unknown_schema_or_version_is_exit_4(ssmd: Ssmd) -> None:
     assert [answer.code for answer in answers] == [4, 4]
     assert "Did you mean 'trade'?" in answers[0].err
     assert "trade:v2" in answers[1].err
+
+
+def test_the_list_tells_what_was_there_then(ssmd: Ssmd) -> None:
+    rows = ssmd("schema", "list", "--as-of", "2025-06-01", "--json").data
+
+    assert {row["version"] for row in rows} == {"v1"}
+
+
+def test_the_version_that_is_shown_by_default_is_said(ssmd: Ssmd) -> None:
+    assert "chooses of v1, v2" in ssmd("schema", "show", "trade").err
+    assert ssmd("schema", "show", "trade", "--version", "v1").err == ""
