@@ -183,6 +183,27 @@ def ports() -> Iterator[Finding]:
             yield Finding("port", "warn", f"{port} ({purpose}) is taken", remedy)
 
 
+def programs() -> Iterator[Finding]:
+    """What the running `ssmd up` of this folder says of its programs; nothing where none runs."""
+    home_folder = Path(settings.SSMD_HOME)
+    if not is_held(home_folder):
+        return
+    from ssmd.runtime.supervisor import Supervisor
+
+    running = Supervisor.of_running(home_folder)
+    states = running.states() if running else {}
+    unwell = [state for state in states.values() if not state.runs]
+    if not states:
+        yield Finding(
+            "programs", "warn", "`ssmd up` runs, its supervisord does not answer", "Is it starting?"
+        )
+    elif not unwell:
+        yield Finding("programs", "ok", f"{len(states)} are running: {', '.join(states)}")
+    for state in unwell:
+        log = home_folder / "log" / f"{state.name}.log"
+        yield Finding("programs", "warn", f"{state.name} is {state.state}", f"Its log is {log}.")
+
+
 def gaps() -> Iterator[Finding]:
     """Losses that go on now and that nobody planned."""
     if registry_ready():
@@ -205,5 +226,6 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     nats,
     valkey,
     ports,
+    programs,
     gaps,
 )

@@ -127,6 +127,17 @@ class Supervisor:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket_folder: Path | None = None
 
+    @classmethod
+    def of_running(cls, home: Path) -> "Supervisor | None":
+        """The one that another process started in this folder, only to be asked; None where none was."""
+        try:
+            folder = Path((home / "run" / "control_folder").read_text())
+        except OSError:
+            return None
+        found = cls(home, {})
+        found._socket_folder = folder
+        return found
+
     def start(self, programs: Sequence[Program]) -> None:
         """Start supervisord; no program runs yet."""
         text, commands = configuration(programs)

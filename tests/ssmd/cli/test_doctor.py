@@ -79,3 +79,12 @@ def test_a_loss_that_goes_on_is_a_warning_unless_it_was_planned(ssmd: Ssmd) -> N
     DataGap.objects.create(**columns, gap_number=2)
 
     assert (planned, findings(ssmd("doctor", "--json"))["open gaps"]) == ("ok", "warn")
+
+
+def test_programs_are_asked_for_only_while_ssmd_up_runs(ssmd: Ssmd, tmp_path: Path) -> None:
+    alone = findings(ssmd("doctor", "--json"))
+    lock = home.hold(tmp_path)
+    starting = findings(ssmd("doctor", "--json"))
+    os.close(lock)
+
+    assert ("programs" in alone, starting["programs"]) == (False, "warn")

@@ -143,3 +143,14 @@ def test_the_control_folder_that_a_killed_run_left_is_removed(data_folder: Path,
         assert not left.exists()
     finally:
         supervisor.close()
+
+
+def test_another_process_can_ask_what_runs(supervisor: Supervisor, data_folder: Path) -> None:
+    assert Supervisor.of_running(data_folder) is None
+    supervisor.start([Program("web", SLEEP)])
+    supervisor.wait_until_ready()
+
+    asked = Supervisor.of_running(data_folder)
+
+    assert asked is not None
+    assert asked.states() == supervisor.states() != {}

@@ -134,7 +134,7 @@ def test_times_are_exact_nanoseconds_or_none(text: Any, expected: int | None) ->
 
 
 async def test_where_nobody_listens_is_asked_no_more_often_than_wanted(server: Server) -> None:
-    tries = []
+    tries: list[object] = []
     server.http.server_close()
     async with KalshiRest(server.url, connect_attempts=1) as rest:
         rest._client.event_hooks["request"].append(_noting(tries))
