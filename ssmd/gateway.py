@@ -2,12 +2,12 @@
 
 import os
 
-from django.conf import settings
 from django.utils import timezone
 
 from registry.models import Environment, EnvironmentVersion
 from registry.preflight import environment_usable, registry_ready
-from registry.refusal import ExitCode, Reason, Refused, require
+from registry.refusal import ExitCode, Refused, require
+from ssmd.bus import bus_url
 from streaming.hub import Hub, Serving
 
 ENVIRONMENT_VARIABLE = "SSMD_GATEWAY_ENV"
@@ -20,13 +20,7 @@ def serving(name: str) -> Serving:
     require(environment_usable(name))
     version = _version_in_force(name)
     transport = version.spec.transport
-    url = settings.NATS_URL if transport.url == "embedded" else transport.url
-    if not url:
-        reason = Reason(
-            f"Environment '{name}' uses the embedded bus, and NATS_URL is not set",
-            "Start everything with `ssmd up`, or set NATS_URL, like nats://127.0.0.1:4222.",
-        )
-        raise Refused([reason], exit_code=ExitCode.UNAVAILABLE)
+    url = bus_url(transport.url)
     return Serving(name, version.feed.name, transport.stream, url, version.feed.simulated)
 
 

@@ -1,17 +1,22 @@
 """Exchange to capture log to bus."""
 
+import asyncio
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from typing import Any
 
+import httpx
 from django.conf import settings
 
 from registry.preflight import RecordingPlan, connector_plan
 from registry.refusal import Reason, require
 from registry.secrets import resolve
+from secmaster.preflight import market_known
 from ssmd import __version__
+from ssmd.bus import bus_url
 from ssmd.key_check import pem_usable
 from streaming import connector
-from streaming.kalshi.rest import Credentials
+from streaming.kalshi.rest import Credentials, KalshiRest
 from streaming.transport import StreamSpec
 
 
@@ -44,6 +49,7 @@ def start_connector(
     """Ask the registry, then run with plain values."""
     plan = connector_plan(env, feed=feed, symbols=symbols)
     credentials = credentials_of(plan)
+    require(symbols_known(plan, symbols, credentials))
 
     connector.run(config_of(plan, credentials, metrics_port=metrics_port))
 
@@ -74,7 +80,7 @@ def config_of(
         endpoint=plan.endpoint,
         rest_endpoint=plan.rest_endpoint,
         credentials=credentials,
-        nats_url=nats_url(transport.url),
+        nats_url=bus_url(transport.url),
         stream=StreamSpec(transport.stream, plan.feed, transport.replicas, transport.max_bytes),
         capture=settings.CAPTURE_DIR / plan.environment,
         code_version=__version__,
@@ -87,16 +93,21 @@ def config_of(
     )
 
 
-def nats_url(url: str) -> str:
-    """The bus's address; `embedded` is the server that `ssmd up` runs."""
-    if url != "embedded":
-        return url
-    missing = Reason(
-        "the environment's transport is `embedded`, and no embedded server is known",
-        "Start it with `ssmd up`, or set NATS_URL, e.g. nats://127.0.0.1:4222.",
-    )
-    require([] if settings.NATS_URL else [missing])
-    return str(settings.NATS_URL)
+def symbols_known(plan: RecordingPlan, symbols: Sequence[str], credentials: Credentials) -> list[Reason]:
+    """Whether the venue has these markets: asked of the registry, and of the venue where that knows none of the name."""
+    doubtful = {ticker: reasons for ticker in symbols if (reasons := market_known(plan.feed, ticker))}
+    if not doubtful:
+        return []
+    try:
+        listed = asyncio.run(_listed(plan.rest_endpoint, credentials, sorted(doubtful)))
+    except (httpx.HTTPError, ValueError):
+        return []  # it does not answer: what it has will be known when it does
+    return [reason for ticker, reasons in doubtful.items() if ticker not in listed for reason in reasons]
+
+
+async def _listed(endpoint: str, credentials: Credentials, tickers: list[str]) -> set[str]:
+    async with KalshiRest(endpoint, credentials) as rest:
+        return {row["ticker"] async for page in rest.markets(tickers=",".join(tickers)) for row in page}
 
 
 def _symbols(text: str) -> tuple[str, ...]:

@@ -154,7 +154,7 @@ def write_valkey_config(path: Path, *, port: int, folder: Path) -> None:
 
 def keep_ports(path: Path, names: tuple[str, ...]) -> dict[str, int]:
     """A free port for each name: the one of last time where it is still free."""
-    kept = _kept_ports(path)
+    kept = kept_ports(path)
     ports: dict[str, int] = {}
     for name in names:
         before = kept.get(name, 0)
@@ -163,7 +163,8 @@ def keep_ports(path: Path, names: tuple[str, ...]) -> dict[str, int]:
     return ports
 
 
-def _kept_ports(path: Path) -> dict[str, int]:
+def kept_ports(path: Path) -> dict[str, int]:
+    """The ports of last time, by name; empty where none were kept."""
     try:
         kept = json.loads(path.read_text())
         return {str(name): int(port) for name, port in kept.items()}

@@ -103,6 +103,10 @@ class System:
         """Wait until a process ends by itself."""
         return self.running.pop(name).wait(seconds)
 
+    def wait_until_captured(self) -> None:
+        """The connector that was started has a session that is ready."""
+        until(lambda: '"msg": "ready"' in self.log("connector"), seconds=30, what="the connector is ready")
+
     def stop_gently(self, name: str) -> None:
         """End a process if it runs, in its own order."""
         if name in self.running:

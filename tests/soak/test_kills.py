@@ -12,7 +12,7 @@ from tests.end_to_end.system import System, notices, system, trades
 from tests.oracle import judge_archive
 from tests.oracle_of_bus import judge_order, judge_trades
 
-pytestmark = [pytest.mark.soak(minutes=2.5), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.soak(minutes=1.5), pytest.mark.timeout(600)]
 
 WINDOWS = ("KXGOLD15M-26AUG102015-15", "KXGOLD15M-26AUG102045-45", "KXGOLD15M-26AUG121300-00")
 SPEED = "25"
