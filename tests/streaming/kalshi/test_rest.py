@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from streaming.kalshi.rest import KalshiRest, listed
+from tests.running import free_port
 
 Answer = tuple[int, Any]
 
@@ -133,10 +134,9 @@ def test_times_are_exact_nanoseconds_or_none(text: Any, expected: int | None) ->
     assert listed({"ticker": "A", "open_time": text})["open_ns"] == expected
 
 
-async def test_where_nobody_listens_is_asked_no_more_often_than_wanted(server: Server) -> None:
+async def test_where_nobody_listens_is_asked_no_more_often_than_wanted() -> None:
     tries: list[object] = []
-    server.http.server_close()
-    async with KalshiRest(server.url, connect_attempts=1) as rest:
+    async with KalshiRest(f"http://127.0.0.1:{free_port()}", connect_attempts=1) as rest:
         rest._client.event_hooks["request"].append(_noting(tries))
         with pytest.raises(httpx.ConnectError):
             await rest.get("/series")
