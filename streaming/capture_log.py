@@ -16,6 +16,7 @@ from streaming.file_lock import FileLock, Locked
 from streaming.records import Record, pack, unpack
 
 SEGMENT_BYTES = 64 * 1024 * 1024
+READ_BYTES = 64 * 1024  # a larger buffer costs more to make than it saves while the log is followed closely
 LOOK_EVERY_SECONDS = 1.0
 _HEADER_BYTES = 1024  # more than any header
 
@@ -161,7 +162,7 @@ class CaptureLogReader:
         self._has_unread = False
         self._look_at = 0.0  # monotonic
 
-    def read(self, max_bytes: int = 1 << 20) -> list[Record]:
+    def read(self, max_bytes: int = READ_BYTES) -> list[Record]:
         """The next whole records, at most about `max_bytes`; empty when there is nothing new yet.
 
         Raises CaptureLogError where a record is damaged or missing though later ones exist: nothing is passed over.
@@ -206,11 +207,13 @@ class CaptureLogReader:
     def _bytes_from_position(self, max_bytes: int) -> bytes:
         assert self._path is not None
         try:
-            with self._path.open("rb") as file:
-                file.seek(self._position)
-                return file.read(max_bytes)
+            handle = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return b""  # read to its end by every reader, and trimmed
+        try:
+            return os.pread(handle, max_bytes, self._position)
+        finally:
+            os.close(handle)
 
     def _is_followed(self) -> bool:
         return self._path is not None and segments(self._folder)[-1] > self._path

@@ -22,7 +22,7 @@ MESSAGE_BYTES = 300
 
 
 def measure() -> list[Figure]:
-    """Frames a second from the first frame received to the last message stored."""
+    """Frames a second from the first order book received to the last message stored."""
     with tempfile.TemporaryDirectory() as folder, system(Path(folder) / "home") as one:
         one.start_exchange(*replay_of(one))
         one.start_connector()
@@ -40,7 +40,8 @@ def _frames(one: System) -> list[Record]:
     reader, found = CaptureLogReader(session), []
     while records := reader.read():
         found += [record for record in records if record.kind != Kind.MARK]
-    return found
+    first = next(index for index, record in enumerate(found) if b'"orderbook_snapshot"' in record.payload)
+    return found[first:]
 
 
 async def _last_stored(one: System) -> tuple[float, int]:
