@@ -157,8 +157,9 @@ async def test_a_gap_between_checkpoint_and_now_leaves_the_book_unknown(
     client = Client(hub)
 
     hub.fanout.subscribe_book(client.outbox, "A")
+    [told] = await client.until_kinds("book_state")
 
-    await client.until_kinds("book_state")
+    assert told["state"] == "unknown"
 
 
 async def test_a_market_of_before_the_process_began_is_known_to_the_stream(

@@ -32,8 +32,11 @@ async def test_making_it_again_changes_nothing(nats_server: str, spec: StreamSpe
     client = await transport.connect(nats_server, name="test")
 
     await transport.ensure_stream(client, spec)
+    made = await client.jetstream().stream_info(spec.name)
     await transport.ensure_stream(client, spec)
 
+    found = await client.jetstream().stream_info(spec.name)
+    assert (found.created, found.config) == (made.created, made.config)
     await client.close()
 
 

@@ -246,6 +246,7 @@ async def test_a_stop_is_heard_while_connecting(tmp_path: Path) -> None:
         one.stop.set()
         async with asyncio.timeout(2):
             await one.task
+        assert (one.gaps(), one.frames) == ([], [])
     silent.close()
 
 
