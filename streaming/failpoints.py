@@ -134,5 +134,5 @@ reach: Callable[[str], None] = _nothing if _armed is None else _armed.reach
 
 def arm(text: str) -> None:
     """Arm this very process, from a test within it; an empty text disarms."""
-    global reach  # noqa: PLW0603 - callers write `failpoints.reach(...)`
+    global reach
     reach = Failpoints(text).reach if text else _nothing

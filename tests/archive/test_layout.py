@@ -60,9 +60,35 @@ def test_sealed_files_have_the_designs_names() -> None:
         layout.raw_file("kalshi", DAY, "trade", hour=24)
 
 
-def test_an_object_knows_its_day() -> None:
-    assert layout.day_of_key("kalshi/2025/12/14/trades-00.jsonl.zst") == DAY
-    assert layout.day_of_key(layout.owner_key("kalshi")) is None
+def test_a_sealed_version_is_found_by_its_manifest_and_not_by_its_plan() -> None:
+    assert layout.parse_seal_key(layout.seal_key("kalshi", DAY, 12)) == 12
+    assert layout.parse_seal_key(layout.plan_key("kalshi", DAY, 12)) is None
+    assert layout.parse_seal_key(layout.step_key("kalshi", DAY, 12, "raw-07")) is None
+
+
+def test_a_normalized_file_lies_under_its_ticker_and_later_versions_beside_it() -> None:
+    first = layout.events_file("kalshi", "v2", "trade", DAY, "INXD-25-B4000")
+    later = layout.events_file("kalshi", "v2", "trade", DAY, "INXD-25-B4000", version=2)
+
+    assert first == "kalshi/v2/trade/2025/12/14/INXD-25-B4000/data.capnp.zst"
+    assert later == "kalshi/v2/trade/2025/12/14/INXD-25-B4000/data.v2.capnp.zst"
+
+
+@pytest.mark.parametrize(
+    "ticker", ["../../x", "/etc/passwd", "a/b", "..", ".", "a\x00b", "T79.9999", "%2e%2e"]
+)
+def test_no_ticker_leaves_its_prefix(ticker: str) -> None:
+    key = layout.events_file("kalshi", "v2", "trade", DAY, ticker)
+
+    folder = key.removeprefix("kalshi/v2/trade/2025/12/14/").removesuffix("/data.capnp.zst")
+    assert "/" not in folder and "." not in folder and folder
+
+
+def test_the_key_of_a_provisional_part_says_what_it_holds() -> None:
+    key = layout.EventsKey("kalshi-sim", "v2", DAY, "20251214T001000.000000001Z", 7, 99)
+
+    assert layout.parse_events_key(key.manifest) == key
+    assert layout.parse_events_key(key.data("trade")) is None
 
 
 def test_a_day_begins_at_utc_midnight() -> None:
