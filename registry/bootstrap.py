@@ -17,7 +17,15 @@ from django.utils import timezone
 
 from registry import seed
 from registry.environment_file import config_hash, parse_environment
-from registry.models import Environment, EnvironmentVersion, Feed, FeedVersion, SchemaVersion
+from registry.models import (
+    Environment,
+    EnvironmentVersion,
+    Feed,
+    FeedCalendar,
+    FeedVersion,
+    MaintenanceWindow,
+    SchemaVersion,
+)
 from registry.models.schema import sha256
 from registry.preflight import registry_ready
 from registry.refusal import ExitCode, Reason, Refused, require
@@ -34,7 +42,7 @@ def bootstrap(*, sim_endpoint: str | None = None) -> list[str]:
     with _alone():
         made = _migrate()
         with transaction.atomic():
-            made += _feeds(sim_endpoint) + _schemas() + _environments()
+            made += _feeds(sim_endpoint) + _calendars() + _schemas() + _environments()
         return made + _demo_keys()
 
 
@@ -102,6 +110,22 @@ def _reach_simulator(endpoint: str | None) -> list[str]:
         return []
     version = feed.revise(effective_from=today, reason=BY, **seed.reached_by(endpoint))
     return [f"feed kalshi-sim: {version.version} reaches {endpoint}"]
+
+
+def _calendars() -> list[str]:
+    return [
+        line for feed, (hours, windows) in seed.CALENDARS.items() for line in _calendar(feed, hours, windows)
+    ]
+
+
+def _calendar(name: str, hours: dict[str, Any], windows: list[dict[str, Any]]) -> list[str]:
+    """What an operator wrote instead stays: only a feed without any calendar gets one."""
+    feed = Feed.objects.get(name=name)
+    if feed.calendars.exists():
+        return []
+    calendar = _added(FeedCalendar(feed=feed, **hours))
+    weekly = [str(_added(MaintenanceWindow(calendar=calendar, **window))) for window in windows]
+    return [f"calendar {name}: around the clock" + "".join(f", except {window}" for window in weekly)]
 
 
 def _schemas() -> list[str]:

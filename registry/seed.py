@@ -1,6 +1,6 @@
 """What a new registry is filled with: the venue's feeds and our schemas, as plain values. Pure."""
 
-from datetime import date
+from datetime import date, time
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -83,6 +83,26 @@ def simulated_version(websocket: str) -> dict[str, Any]:
         "subscribe_params": {"use_yes_price": False},
     }
 
+
+_THURSDAY = 3
+_CALENDAR = {
+    # It precedes every known recording; when the venue began to trade around the clock is not documented.
+    "effective_from": _OLDER_HOST_FROM,
+    "timezone": "America/New_York",
+    "holiday_calendar": "crypto_247",
+}
+# Every week trading pauses in these hours; books stay (kalshi.md 4.8).
+_MAINTENANCE = {
+    "weekday": _THURSDAY,
+    "start_time": time(3),
+    "end_time": time(5),
+    "note": "Weekly maintenance: trading pauses, orders may be cancelled, books stay.",
+}
+# By feed: around the clock, without holidays; the simulated exchange needs no maintenance.
+CALENDARS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
+    "kalshi": (_CALENDAR, [_MAINTENANCE]),
+    "kalshi-sim": (_CALENDAR, []),
+}
 
 _V1_FROM = date(2025, 1, 1)
 _V2_FROM = date(2026, 11, 1)
