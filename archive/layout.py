@@ -70,6 +70,11 @@ class EventsKey:
         return f"{self._stem()}.{token}{_EVENTS}"
 
     @property
+    def quarantine(self) -> str:
+        """The part's messages that could not be read, as JSON lines."""
+        return f"{self._stem()}.quarantine{_DATA}"
+
+    @property
     def manifest(self) -> str:
         """What says that the part counts."""
         return self._stem() + _MANIFEST

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import capnp
 
@@ -181,6 +181,32 @@ def decode(token: str, payload: bytes) -> Event:
             return read(message)
     except (capnp.KjException, ValueError, KeyError, AttributeError) as error:
         raise WireError(f"not a {struct}: {error}") from error
+
+
+class Glance(NamedTuple):
+    """What sorting a message needs: its origin (a v1 message has none: 0, "", 0) and what its subject must end in."""
+
+    received_ns: int
+    session: str
+    n: int
+    address: str
+
+
+def glance(token: str, payload: bytes) -> Glance:
+    """The like of `decode`, at a third of its cost: every pointer is checked, few fields are read; raises WireError."""
+    if token not in _DECODERS:
+        raise WireError(f"no events of ours are on subjects with {token!r}")
+    struct, _ = _DECODERS[token]
+    try:
+        with getattr(_schema, struct).from_bytes(payload, **_LIMITS) as message:
+            message.total_size  # noqa: B018  # walks the whole message
+            if token == "gap":  # noqa: S105
+                at = message.endTimestamp or message.timestamp
+                return Glance(at, message.session, message.number, message.cause)
+            origin = message.origin
+            return Glance(origin.receivedNs, origin.session, origin.n, message.ticker)
+    except (capnp.KjException, ValueError, AttributeError) as error:
+        raise WireError(f"not a {struct}: {str(error)[:300]}") from error
 
 
 def _read_trade(message: Any) -> Trade:
