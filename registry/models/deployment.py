@@ -81,7 +81,8 @@ class DeploymentLog(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(status="started", completed_at=None)
-                | (~Q(status="started") & Q(completed_at__gte=F("started_at"))),
+                # Without `isnull` an absent end would pass: a comparison with NULL refuses nothing.
+                | (~Q(status="started") & Q(completed_at__isnull=False, completed_at__gte=F("started_at"))),
                 name="deployment_log_completed",
             ),
         ]
