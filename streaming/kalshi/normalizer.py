@@ -41,6 +41,15 @@ class Normalizer:
             self.problem = str(error)[:300]
             return []
 
+    def pass_over(self, sid: int | None, seq: int | None, *, is_of_book: bool) -> None:
+        """Count a frame of a market that somebody else reads: a loss shows in the numbers of all markets."""
+        if self._sequence.is_repeated(sid, seq):
+            return
+        if sid is not None and is_of_book:
+            self._book_sids.add(sid)
+        if self._sequence.check(sid, seq) and sid in self._book_sids:
+            self.fold.forget()
+
     def _frame(self, record: Record, envelope: Envelope) -> list[MarketEvent]:
         if self._sequence.is_repeated(envelope.sid, envelope.seq):
             return []
