@@ -1,0 +1,161 @@
+"""A day's raw lines hour by hour, in the order of receive time, out of parts and sealed files alike."""
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date
+from typing import NamedTuple
+
+import msgspec
+
+from archive import layout, seal_manifest
+from archive.files import Damaged
+from archive.plan import start_of
+from archive.raw import part_keys, read_manifest
+from archive.rows import StoredRows, lines
+from archive.seal_manifest import DayManifest, Plan, PlannedPart, is_beyond, planned
+from archive.store import Store
+
+_HOUR_NS = 3_600_000_000_000
+
+
+class _Message(msgspec.Struct, gc=False):
+    market_ticker: str | None = None
+
+
+class _Data(msgspec.Struct, gc=False):
+    type: str | None = None
+    msg: _Message | None = None
+
+
+class _Front(msgspec.Struct, gc=False):
+    type: str
+    s: str
+    n: int
+    recv_ns: int
+    sid: int | None = None
+    seq: int | None = None
+    mark: bool = False
+    data: _Data | None = None
+
+
+class _Bare(msgspec.Struct, gc=False):
+    type: str
+    s: str
+    n: int
+    recv_ns: int
+    sid: int | None = None
+    seq: int | None = None
+    mark: bool = False
+
+
+class DayLine(NamedTuple):
+    """One raw line and what is needed to sort it away; lines compare by receive time, session and n."""
+
+    recv_ns: int
+    session: str
+    n: int
+    raw_type: str
+    line: bytes
+    is_mark: bool
+    sid: int | None
+    seq: int | None
+    frame_type: str
+    ticker: str | None
+
+
+_front = msgspec.json.Decoder(_Front)
+_bare = msgspec.json.Decoder(_Bare)
+
+
+def read_line(line: bytes) -> DayLine:
+    """What a raw line says of itself; raises Damaged."""
+    try:
+        front = _front.decode(line)
+    except msgspec.ValidationError:  # a frame that is not of the venue's shape
+        return _odd_line(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Damaged(f"not a raw line ({error}): {line[:200]!r}") from error
+    data, frame_type, ticker = front.data, "", None
+    if data is not None:
+        frame_type = data.type or ""
+        ticker = data.msg.market_ticker if data.msg is not None else None
+    return DayLine(
+        front.recv_ns,
+        front.s,
+        front.n,
+        front.type,
+        line,
+        front.mark,
+        front.sid,
+        front.seq,
+        frame_type,
+        ticker,
+    )
+
+
+def _odd_line(line: bytes) -> DayLine:
+    try:
+        bare = _bare.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Damaged(f"not a raw line ({error}): {line[:200]!r}") from error
+    return DayLine(bare.recv_ns, bare.s, bare.n, bare.type, line, bare.mark, bare.sid, bare.seq, "", None)
+
+
+def hours_of(plan: Plan, base: DayManifest | None) -> list[int]:
+    """The hours of which there is anything."""
+    of_parts = {hour_of(part, plan.date) for part in plan.parts}
+    return sorted(of_parts | {file.hour for file in base.raw if file.hour is not None} if base else of_parts)
+
+
+def hour_of(part: PlannedPart, on: date) -> int:
+    """The UTC hour of the day in which all of the part was received."""
+    return (part.first_recv_ns - start_of(on)) // _HOUR_NS
+
+
+def hour_lines(store: Store, plan: Plan, base: DayManifest | None, hour: int) -> Iterator[DayLine]:
+    """The lines of one hour; of one session they are in order of n, since receive times rise with it."""
+    by_session: dict[str, list[StoredRows]] = defaultdict(list)
+    for part in sorted(plan.parts, key=lambda part: part.first_n):
+        if hour_of(part, plan.date) == hour:
+            by_session[part.session].append(part)
+    sources = [_chained(store, parts) for parts in by_session.values()]
+    if base:
+        sources += [_chained(store, [file]) for file in base.raw if file.hour == hour]
+    if len(sources) == 1:
+        return sources[0]
+    return heapq.merge(*sources)
+
+
+def _chained(store: Store, stored: list[StoredRows]) -> Iterator[DayLine]:
+    for one in stored:
+        for line in lines(store, one):
+            yield read_line(line)
+
+
+def day_lines(store: Store, feed: str, on: date) -> Iterator[DayLine]:
+    """All that is committed of a day: its latest sealed version, and the parts beyond it."""
+    plan, base = as_it_stands(store, feed, on)
+    for hour in hours_of(plan, base):
+        yield from hour_lines(store, plan, base, hour)
+
+
+def as_it_stands(store: Store, feed: str, on: date) -> tuple[Plan, DayManifest | None]:
+    """A plan of everything there is, which nobody commits."""
+    base = seal_manifest.latest(store, feed, on)
+    known = seal_manifest.read(store, layout.plan_key(feed, on, base.version), Plan).sessions if base else {}
+    keys = [key for key in part_keys(store, feed, on) if is_beyond(key, known)]
+    parts = [planned(read_manifest(store, key)) for key in keys]
+    plan = Plan(
+        feed=feed,
+        environment="",
+        date=on,
+        version=0,
+        base=base.version if base else 0,
+        is_partial=True,
+        planned_ns=0,
+        shards=1,
+        parts=parts,
+        sessions={**known, **{part.session: part.last_n for part in parts}},
+    )
+    return plan, base

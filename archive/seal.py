@@ -1,0 +1,277 @@
+"""Makes a day final: plan, outputs, commit. Each step can be repeated, resumed, or done by several at once without harm."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+
+from archive import identities, layout, seal_manifest
+from archive.bus_identities import of_provisional
+from archive.day_lines import hours_of
+from archive.files import Damaged
+from archive.gaps import SessionMark, losses
+from archive.identities import IdentitySet
+from archive.plan import plan_day
+from archive.rows import pieces
+from archive.seal_events import read_index, seal_shard
+from archive.seal_manifest import (
+    DayManifest,
+    Diff,
+    Plan,
+    QualityCount,
+    RawHour,
+    SealedFile,
+    SessionSpan,
+    Shard,
+)
+from archive.seal_raw import joined, seal_hour
+from archive.store import ObjectMissing, OtherContent, Store
+from streaming import failpoints, marks
+from streaming.wire import SCHEMA_FOLDER
+
+log = structlog.get_logger()
+
+CHAIN_DAYS = 366  # how far back the last sealed day is looked for
+
+
+class Step(NamedTuple):
+    """One piece of work of a plan: an hour of raw lines, or a shard of the tickers."""
+
+    kind: str
+    number: int
+
+    def key(self, plan: Plan) -> str:
+        """What is there once the step is done."""
+        name = f"raw-{self.number:02d}" if self.kind == "raw" else f"shard-{self.number:03d}"
+        return layout.step_key(plan.feed, plan.date, plan.version, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Both archives of an environment; `work` is a folder for what does not fit into memory."""
+
+    feed: str
+    environment: str
+    raw: Store
+    normalized: Store
+    work: Path
+    code_version: str
+
+
+Runner = Callable[[Archive, Plan, list[Step]], None]
+
+
+def in_this_process(archive: Archive, plan: Plan, steps: list[Step]) -> None:
+    """One step after another."""
+    for step in steps:
+        do_step(archive, plan.date, plan.version, step)
+
+
+def seal_day(
+    archive: Archive, on: date, *, now_ns: int, again: bool = False, run: Runner = in_this_process
+) -> DayManifest:
+    """Seal what there is of a day as its next version; raises NothingNew, NothingRecorded, Damaged, StoreError."""
+    failpoints.reach("seal.before_plan")
+    plan, base = plan_day(archive.raw, archive.feed, archive.environment, on, now_ns=now_ns, again=again)
+    failpoints.reach("seal.after_plan")
+    run(archive, plan, steps_of(plan, base))
+    failpoints.reach("seal.before_verify")
+    manifest = _manifest(archive, plan, base)
+    failpoints.reach("seal.before_commit")
+    key = layout.seal_key(plan.feed, plan.date, plan.version)
+    with suppress(OtherContent):  # somebody else sealed the same plan meanwhile: his manifest is as good
+        archive.raw.put_if_absent(key, seal_manifest.encode(manifest))
+    failpoints.reach("seal.after_commit")
+    log.info("day sealed", feed=plan.feed, date=str(on), version=plan.version, rows=manifest.raw_rows)
+    return seal_manifest.read(archive.raw, key, DayManifest)
+
+
+def steps_of(plan: Plan, base: DayManifest | None) -> list[Step]:
+    """The work of a plan; the long steps first."""
+    return [
+        *(Step("shard", number) for number in range(plan.shards)),
+        *(Step("raw", hour) for hour in hours_of(plan, base)),
+    ]
+
+
+def do_step(archive: Archive, on: date, version: int, step: Step) -> None:
+    """Do one step of a committed plan, here."""
+    plan = seal_manifest.read(archive.raw, layout.plan_key(archive.feed, on, version), Plan)
+    base = None
+    if plan.base:
+        base = seal_manifest.read(archive.raw, layout.seal_key(archive.feed, on, plan.base), DayManifest)
+    if step.kind == "raw":
+        seal_hour(archive.raw, plan, base, step.number)
+    else:
+        work = archive.work / f"{archive.feed}-{on}-{version}"
+        seal_shard(archive.raw, archive.normalized, plan, base, step.number, work=work)
+
+
+def _manifest(archive: Archive, plan: Plan, base: DayManifest | None) -> DayManifest:
+    """The day manifest: all that the steps made, after it was checked to add up to the plan."""
+    steps = steps_of(plan, base)
+    hours = [_report(archive.raw, step.key(plan), RawHour) for step in steps if step.kind == "raw"]
+    shards = [_report(archive.raw, step.key(plan), Shard) for step in steps if step.kind == "shard"]
+    raw = [file for hour in hours for file in hour.files]
+    spans = joined(span for hour in hours for span in hour.spans)
+    _require_all(plan, base, raw, spans)
+    kept = [mark for hour in hours for mark in hour.marks]
+    at = [SessionMark(mark.session, mark.n, mark.recv_ns, mark.at().decode()) for mark in kept]
+    lost, unexpected = _bus_losses(archive, plan, shards)
+    previous, previous_date = _previous(archive.raw, plan)
+    events = Counter[str]()
+    for shard in shards:
+        events.update(shard.rows)
+    return DayManifest(
+        feed=plan.feed,
+        environment=plan.environment,
+        date=plan.date,
+        version=plan.version,
+        base=plan.base,
+        is_partial=plan.is_partial,
+        plan_sha256=hashlib.sha256(seal_manifest.encode(plan)).hexdigest(),
+        sealed_ns=plan.planned_ns,
+        code_version=archive.code_version,
+        schema=plan.schema,
+        schema_sha256=schema_sha256(plan.schema),
+        mappers=sorted({mapper for shard in shards for mapper in shard.mappers}),
+        environment_versions=_environment_versions(at),
+        raw=raw,
+        shards=shards,
+        spans=spans,
+        unfinished=_unfinished(archive.raw, plan, spans, at),
+        marks=kept,
+        gaps=_gaps(at),
+        raw_rows=sum(file.rows for file in raw),
+        raw_bytes=sum(file.raw_bytes for file in raw),
+        stored_bytes=sum(file.stored_bytes for file in raw),
+        events=dict(sorted(events.items())),
+        markets=sum(shard.markets for shard in shards),
+        first_recv_ns=min(file.first_recv_ns for file in raw),
+        last_recv_ns=max(file.last_recv_ns for file in raw),
+        overlap=sum(shard.overlap for shard in shards),
+        nats_lost=lost,
+        nats_unexpected=unexpected,
+        quality=_quality(shards),
+        diff=_diff(archive.normalized, base, shards),
+        previous=previous,
+        previous_date=previous_date,
+    )
+
+
+def _report(store: Store, key: str, kind: type[Any]) -> Any:
+    try:
+        return seal_manifest.read(store, key, kind)
+    except ObjectMissing as error:
+        raise Damaged(f"{key} is not there, though its step is said to be done") from error
+
+
+def schema_sha256(schema: str) -> str:
+    """SHA-256 of a schema's text, as the registry states it."""
+    return hashlib.sha256((SCHEMA_FOLDER / f"market_data.{schema}.capnp").read_bytes()).hexdigest()
+
+
+def _require_all(
+    plan: Plan, base: DayManifest | None, raw: list[SealedFile], spans: list[SessionSpan]
+) -> None:
+    """Every planned record is in the outputs exactly once."""
+    rows = sum(part.rows for part in plan.parts) + (base.raw_rows if base else 0)
+    of_files, of_spans = sum(file.rows for file in raw), sum(one.last_n - one.first_n + 1 for one in spans)
+    if not rows == of_files == of_spans:
+        raise Damaged(
+            f"the plan of {plan.date} has {rows} records, its files {of_files}, its sessions {of_spans}"
+        )
+    last = {span.session: span.last_n for span in spans}
+    if last != plan.sessions:
+        raise Damaged(f"the sealed sessions of {plan.date} end at {last}, not at {plan.sessions}")
+
+
+def _environment_versions(at: Iterable[SessionMark]) -> list[int]:
+    starts = (one.mark for one in at if isinstance(one.mark, marks.SessionStart))
+    return sorted({start.environment_version for start in starts})
+
+
+def _unfinished(store: Store, plan: Plan, spans: list[SessionSpan], at: Iterable[SessionMark]) -> list[str]:
+    """Sessions without an end of which nothing is known on a later day: more of this day may come."""
+    ended = {one.session for one in at if isinstance(one.mark, marks.SessionEnd)}
+    following = plan.date + timedelta(days=1)
+    return [
+        span.session
+        for span in spans
+        if span.session not in ended
+        and next(iter(store.list(layout.session_prefix(plan.feed, following, span.session))), None) is None
+    ]
+
+
+def _gaps(at: list[SessionMark]) -> list[dict[str, Any]]:
+    """The losses that began on this day, as its own marks tell them."""
+    return [
+        {
+            "session": loss.session,
+            "number": loss.number,
+            "cause": loss.mark.cause,
+            "from_ns": loss.start_ns,
+            "to_ns": loss.end_ns,
+            "planned": loss.mark.planned,
+            "tickers": loss.mark.tickers,
+        }
+        for loss in losses(at)
+    ]
+
+
+def _bus_losses(archive: Archive, plan: Plan, shards: list[Shard]) -> tuple[int | None, int]:
+    """How many events raw has and the bus's archive has not, and the other way round."""
+    provisional = of_provisional(archive.normalized, plan)
+    if provisional is None:
+        return None, 0
+    sealed = IdentitySet()
+    for shard in shards:
+        sealed.merge(identities.decode(b"".join(pieces(archive.raw, shard.identities))))
+    return len(sealed.without(provisional)), len(provisional.without(sealed))
+
+
+def _quality(shards: list[Shard]) -> list[QualityCount]:
+    """The counts of all shards; the first example in order of shards stays."""
+    found: dict[str, QualityCount] = {}
+    for one in (one for shard in shards for one in shard.quality):
+        known = found.get(one.issue)
+        count = one.count + (known.count if known else 0)
+        found[one.issue] = msgspec.structs.replace(known or one, count=count)
+    return [found[issue] for issue in sorted(found)]
+
+
+def _diff(store: Store, base: DayManifest | None, shards: list[Shard]) -> Diff:
+    if base is None:
+        return Diff(added=sum(shard.files for shard in shards))
+    counts = Counter[str]()
+    for before, now in zip(base.shards, shards, strict=True):
+        old = {(file.kind, file.ticker): file.sha256_rows for file in read_index(store, before.index)}
+        new = {(file.kind, file.ticker): file.sha256_rows for file in read_index(store, now.index)}
+        for key in old.keys() | new.keys():
+            counts[_change(old.get(key), new.get(key))] += 1
+    return Diff(**counts)
+
+
+def _change(old: str | None, new: str | None) -> str:
+    if old is None:
+        return "added"
+    if new is None:
+        return "removed"
+    return "same" if old == new else "changed"
+
+
+def _previous(store: Store, plan: Plan) -> tuple[str, date | None]:
+    """The manifest that this one is chained to: that of the last sealed day before."""
+    for back in range(1, CHAIN_DAYS + 1):
+        on = plan.date - timedelta(days=back)
+        if found := seal_manifest.versions(store, plan.feed, on):
+            data = store.get(layout.seal_key(plan.feed, on, found[-1]))
+            return hashlib.sha256(data).hexdigest(), on
+    return "", None

@@ -1,0 +1,229 @@
+"""What a sealed day states about itself: its plan, what each step made, and the day manifest. Pure.
+
+A plan fixes the inputs, before anything is written; every output is a function of it. A version counts once its day
+manifest is in the store. All of them are one line of JSON.
+"""
+
+from datetime import date
+from typing import Any, TypeVar
+
+import msgspec
+
+from archive import layout
+from archive.files import Damaged
+from archive.layout import PartKey
+from archive.manifest import MarkAt, PartManifest
+from archive.rows import StoredRows
+from archive.store import ObjectMissing, Store
+
+FORMAT = 1
+SCHEMA = "v2"
+SHARD_BYTES = 512 * 1024 * 1024  # of raw lines: what one shard reads events of
+MOST_SHARDS = 8  # each shard reads all lines, and understands only its own
+
+
+class PlannedPart(StoredRows, frozen=True, kw_only=True):
+    """A raw part that is an input."""
+
+    session: str
+    first_n: int
+    last_n: int
+    first_recv_ns: int
+    last_recv_ns: int
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What one version is made from: the sealed files of version `base` (0: none), and these parts beyond it."""
+
+    format: int = FORMAT
+    feed: str
+    environment: str
+    date: date
+    version: int
+    base: int
+    is_partial: bool
+    planned_ns: int
+    shards: int
+    schema: str = SCHEMA
+    parts: list[PlannedPart]
+    sessions: dict[str, int]  # the last n of each session that this version knows
+
+
+class SealedFile(StoredRows, frozen=True, kw_only=True):
+    """A sealed file: a raw hour of one type, or the events of one kind of one ticker."""
+
+    kind: str  # raw type, or folder
+    hour: int | None = None
+    ticker: str | None = None
+    first_recv_ns: int
+    last_recv_ns: int
+
+
+class SessionSpan(msgspec.Struct, frozen=True, kw_only=True):
+    """The records of a session that lie on this day."""
+
+    session: str
+    first_n: int
+    last_n: int
+    first_recv_ns: int
+    last_recv_ns: int
+
+
+class RawHour(msgspec.Struct, frozen=True, kw_only=True):
+    """One hour of raw lines, by type."""
+
+    hour: int
+    files: list[SealedFile]
+    spans: list[SessionSpan]
+    marks: list["DayMark"]
+
+
+class DayMark(msgspec.Struct, frozen=True, kw_only=True):
+    """A mark from which gaps and coverage follow."""
+
+    session: str
+    n: int
+    recv_ns: int
+    data: msgspec.Raw
+
+    def at(self) -> MarkAt:
+        """The same as part manifests keep it."""
+        return MarkAt(self.n, self.recv_ns, self.data)
+
+
+class QualityCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How often something was wrong in the received data, with the first example of it."""
+
+    issue: str
+    count: int
+    session: str
+    n: int
+    sample: str
+
+
+class Shard(msgspec.Struct, frozen=True, kw_only=True):
+    """The normalized files of the tickers of one shard: listed in `index`, one line each."""
+
+    shard: int
+    index: StoredRows
+    identities: StoredRows
+    files: int
+    markets: int
+    rows: dict[str, int]
+    raw_bytes: int
+    stored_bytes: int
+    overlap: int
+    unmappable: int
+    quality: list[QualityCount]
+    mappers: list[str]
+
+
+class Diff(msgspec.Struct, frozen=True, kw_only=True):
+    """How this version's normalized files differ from the version's before."""
+
+    same: int = 0
+    changed: int = 0
+    added: int = 0
+    removed: int = 0
+
+
+class DayManifest(msgspec.Struct, frozen=True, kw_only=True):
+    """A sealed version of one feed and UTC day."""
+
+    format: int = FORMAT
+    feed: str
+    environment: str
+    date: date
+    version: int
+    base: int
+    is_partial: bool
+    plan_sha256: str
+    sealed_ns: int
+    code_version: str
+    schema: str
+    schema_sha256: str
+    mappers: list[str]
+    environment_versions: list[int]
+    raw: list[SealedFile]
+    shards: list[Shard]
+    spans: list[SessionSpan]
+    unfinished: list[str]  # sessions that may still have records of this day
+    marks: list[DayMark]
+    gaps: list[dict[str, Any]]
+    raw_rows: int
+    raw_bytes: int
+    stored_bytes: int
+    events: dict[str, int]
+    markets: int
+    first_recv_ns: int
+    last_recv_ns: int
+    overlap: int
+    nats_lost: int | None  # events that raw has and the provisional parts have not; None where there are none
+    nats_unexpected: int
+    quality: list[QualityCount]
+    diff: Diff
+    previous: str  # SHA-256 of the manifest of the last sealed day before this one; empty for the first
+    previous_date: date | None
+
+
+AnyOf = TypeVar("AnyOf", Plan, RawHour, Shard, DayManifest)
+
+
+def encode(document: Plan | RawHour | Shard | DayManifest) -> bytes:
+    """The document as one line of JSON."""
+    return msgspec.json.encode(document) + b"\n"
+
+
+def decode(data: bytes, kind: type[AnyOf], *, key: str) -> AnyOf:
+    """The document in `data`; raises Damaged."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Damaged(f"{key} is not what it should be: {error}") from error
+
+
+def read(store: Store, key: str, kind: type[AnyOf]) -> AnyOf:
+    """The document at `key`; raises ObjectMissing and Damaged."""
+    return decode(store.get(key), kind, key=key)
+
+
+def read_if_there(store: Store, key: str, kind: type[AnyOf]) -> AnyOf | None:
+    """The document at `key`, if it was written."""
+    try:
+        return read(store, key, kind)
+    except ObjectMissing:
+        return None
+
+
+def planned(manifest: PartManifest) -> PlannedPart:
+    """A committed part as an input."""
+    return PlannedPart(
+        key=manifest.key.data,
+        rows=manifest.rows,
+        raw_bytes=manifest.raw_bytes,
+        stored_bytes=manifest.stored_bytes,
+        sha256=manifest.sha256,
+        sha256_rows=manifest.sha256_rows,
+        session=manifest.session,
+        first_n=manifest.first_n,
+        last_n=manifest.last_n,
+        first_recv_ns=manifest.first_recv_ns,
+        last_recv_ns=manifest.last_recv_ns,
+    )
+
+
+def is_beyond(part: PartKey, sessions: dict[str, int]) -> bool:
+    """Whether a part came after a version whose sessions ended there."""
+    return part.last_n > sessions.get(part.session, 0)
+
+
+def versions(store: Store, feed: str, on: date) -> list[int]:
+    """The committed versions of a day, oldest first."""
+    keys = store.list(layout.seal_prefix(feed, on))
+    return sorted(version for key in keys if (version := layout.parse_seal_key(key)) is not None)
+
+
+def latest(store: Store, feed: str, on: date) -> DayManifest | None:
+    """The day's latest committed version."""
+    found = versions(store, feed, on)
+    return read(store, layout.seal_key(feed, on, found[-1]), DayManifest) if found else None
