@@ -14,7 +14,9 @@ from registry.documents import (
     feed_version_document,
     gap_document,
     inventory_document,
+    issue_document,
     schema_document,
+    sealed_document,
 )
 from registry.listing import ListView, StrictView, day_of
 from registry.models import (
@@ -114,12 +116,16 @@ class InventoryDay(StrictView):
             days = of_feed.inventory.order_by("-date").values_list("date", flat=True).distinct()
             raise not_found(f"inventory of {feed} on", day, [str(one) for one in days[:10]])
         gaps = _gaps_by(of_feed, self.moment).filter(date=on).order_by("gap_start", "id")
+        issues = of_feed.quality_issues.filter(date=on, detected_at__lte=self.moment)
+        sealed = of_feed.sealed_days.filter(date=on, committed_at__lte=self.moment)
         return self.document(
             {
                 "feed": feed,
                 "date": on,
                 "inventory": [inventory_document(row) for row in rows],
                 "gaps": [gap_document(gap, self.moment) for gap in gaps],
+                "issues": [issue_document(issue) for issue in issues.order_by("issue_type", "session")],
+                "sealed": [sealed_document(day, self.moment) for day in sealed.order_by("version")],
             }
         )
 

@@ -7,11 +7,13 @@ from registry.listing import rfc3339
 from registry.models import (
     DataGap,
     DataInventory,
+    DataQualityIssue,
     Environment,
     EnvironmentVersion,
     Feed,
     FeedVersion,
     SchemaVersion,
+    SealedDay,
 )
 from registry.temporal import utc_day
 
@@ -98,6 +100,42 @@ def gap_document(gap: DataGap, moment: datetime) -> dict[str, Any]:
         "resolved_at": rfc3339(gap.resolved_at),
         "notes": gap.notes,
         "detail": gap.detail,
+    }
+
+
+def issue_document(issue: DataQualityIssue) -> dict[str, Any]:
+    """What is wrong with a day's data, with the design's column names."""
+    return {
+        "issue_type": issue.issue_type,
+        "severity": issue.severity,
+        "count": issue.count,
+        "session": issue.session or None,
+        "n": issue.n,
+        "sample_data": issue.sample_data,
+        "detected_at": rfc3339(issue.detected_at),
+    }
+
+
+def sealed_document(day: SealedDay, moment: datetime) -> dict[str, Any]:
+    """A sealed version of a day; it was not verified yet where that came after `moment`."""
+    verified = day.verified_at is not None and day.verified_at <= moment
+    return {
+        "version": day.version,
+        "is_partial": day.is_partial,
+        "environment": day.environment,
+        "committed_at": rfc3339(day.committed_at),
+        "raw_records": day.raw_records,
+        "raw_bytes": day.raw_bytes,
+        "normalized_records": day.normalized_records,
+        "normalized_bytes": day.normalized_bytes,
+        "overlap_count": day.overlap_count,
+        "nats_lost_count": day.nats_lost_count,
+        "manifest_key": day.manifest_key,
+        "manifest_sha256": day.manifest_sha256,
+        "previous_sha256": day.previous_sha256 or None,
+        "plan_sha256": day.plan_sha256,
+        "verified_at": rfc3339(day.verified_at) if verified else None,
+        "verify_result": day.verify_result if verified else None,
     }
 
 

@@ -335,7 +335,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'data_quality_issues',
-                'ordering': ['-date', 'feed', 'severity', 'issue_type'],
+                'ordering': ['-date', 'feed', 'issue_type', 'session'],
                 'indexes': [models.Index(fields=['feed', 'date'], name='idx_quality_issues_feed_date')],
                 'constraints': [models.UniqueConstraint(fields=('feed', 'date', 'session', 'issue_type'), name='data_quality_issues_one_a_session'), models.CheckConstraint(condition=models.Q(('count__gte', 1)), name='data_quality_issues_count')],
             },

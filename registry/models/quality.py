@@ -54,7 +54,7 @@ class DataQualityIssue(models.Model):
 
     class Meta:
         db_table = "data_quality_issues"
-        ordering = ["-date", "feed", "severity", "issue_type"]
+        ordering = ["-date", "feed", "issue_type", "session"]
         indexes = [models.Index(fields=["feed", "date"], name="idx_quality_issues_feed_date")]
         constraints = [
             # What counts the defects of a day anew writes over the same rows.

@@ -10,6 +10,7 @@ from django.test import Client, override_settings
 
 from registry.models import DataGap, DataInventory, Environment, Feed, FeedVersion, SchemaVersion
 from registry.models.inventory import GAP_TYPES
+from tests.registry.rows import issue, sealed
 
 pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).parents[2]
@@ -234,6 +235,23 @@ def test_before_anything_was_in_force_is_a_problem_that_says_from_when(feed: Fee
 
     assert "no version in force on 2020-01-01" in problem["detail"]
     assert "from 2025-01-01" in problem["reasons"][0]["remedy"]
+
+
+def test_a_day_is_shown_with_what_is_wrong_with_it_and_how_it_was_sealed(
+    inventory: list[DataInventory], feed: Feed
+) -> None:
+    seen = datetime(2025, 12, 15, 2, tzinfo=UTC)
+    issue(feed, detected_at=seen, sample_data={"trade_id": "x"}, n=5)
+    sealed(feed, committed_at=seen, verified_at=seen + timedelta(hours=1), verify_result="ok")
+
+    def day(query: str = "") -> tuple[list[str], list[tuple[int, str]]]:
+        document = get(f"/v1/meta/inventory/kalshi/2025-12-14{query}")
+        issues = [row["issue_type"] for row in document["issues"]]
+        return issues, [(row["version"], row["verify_result"]) for row in document["sealed"]]
+
+    assert day() == (["duplicate"], [(1, "ok")])
+    assert day("?as_of=2025-12-15T02:30:00Z") == (["duplicate"], [(1, None)])
+    assert day("?as_of=2025-12-15T01:00:00Z") == ([], [])
 
 
 def test_a_schema_is_shown_with_all_its_versions() -> None:
