@@ -29,6 +29,10 @@ UNKNOWN, CONTROL = raw_type(""), raw_type("ok")
 _BINARY_OPCODE = 2  # RFC 6455, 5.2
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_LF, _CR = b"\n\r"  # as numbers: a byte is found faster than a piece of one byte
+_BLANKS = frozenset([b" ", b"\t"])
+_SHALLOW = 2 * MAX_DEPTH  # bytes: a shorter value cannot open and close so many
+_tuple = tuple.__new__  # half the time of a NamedTuple's own
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
@@ -81,6 +85,7 @@ class _Stored(msgspec.Struct):
 
 
 _frame = msgspec.json.Decoder(_Frame)
+_frame_in = _frame.decode
 _value = msgspec.json.Decoder(msgspec.Raw)
 _stored = msgspec.json.Decoder(_Stored)
 _NOTHING = _Frame()
@@ -108,22 +113,26 @@ class LineEncoder:
         raise ValueError(f"Record {n} is of unknown kind {kind}")
 
     def _text(self, n: int, received_ns: int, connection: int, payload: bytes) -> Line:
-        ends_in_newline = payload.endswith(b"\n")
+        ends_in_newline = payload[-1:] == b"\n"
         body = payload[:-1] if ends_in_newline else payload
         frame = _decode(body)
         if frame is None:
             frame, ends_in_newline, carried = _NOTHING, False, _base64(payload)
         else:
             carried = b'"data":' + body + b"}\n"
-        short = raw_type(frame.type or "")
-        sid = "" if frame.sid is None else f'"sid":{frame.sid},'
-        seq = "" if frame.seq is None else f'"seq":{frame.seq},'
-        newline = '"nl":1,' if ends_in_newline else ""
+        message, sid, seq, frame_type = frame.msg, frame.sid, frame.seq, frame.type
+        short = raw_type(frame_type or "")
+        told = str(received_ns)  # its text without the last six digits is that of the milliseconds
+        numbers = "" if sid is None else f'"sid":{sid},'
+        if seq is not None:
+            numbers += f'"seq":{seq},'
+        if ends_in_newline:
+            numbers += '"nl":1,'
         start = (
-            f'{{"ts":{received_ns // 1_000_000},"type":"{short}","s":{self._session},"n":{n},"c":{connection},'
-            f'"recv_ns":{received_ns},{sid}{seq}{newline}'
+            f'{{"ts":{told[:-6] or 0},"type":"{short}","s":{self._session},"n":{n},"c":{connection},'
+            f'"recv_ns":{told},{numbers}'
         )
-        return Line(start.encode() + carried, short, frame.msg.market_ticker if frame.msg else None)
+        return _tuple(Line, (start.encode() + carried, short, message.market_ticker if message else None))
 
 
 def decode_line(line: bytes) -> RawRecord:
@@ -150,14 +159,14 @@ def _base64(payload: bytes) -> bytes:
 
 def _decode(body: bytes) -> _Frame | None:
     """What `body` says of itself; None unless it is exactly one JSON value on one line of UTF-8."""
-    if b"\n" in body or b"\r" in body or body[:1] in b" \t" or body[-1:] in b" \t":
+    if _LF in body or _CR in body or body[:1] in _BLANKS or body[-1:] in _BLANKS:
         return None
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
+    if len(body) > _SHALLOW and body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
         return None
     try:
         if not body.isascii():
             body.decode()  # msgspec does not look into what it skips
-        return _frame.decode(body)
+        return _frame_in(body)
     except msgspec.ValidationError:
         return _other_value(body)
     except (msgspec.DecodeError, UnicodeDecodeError):

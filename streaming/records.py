@@ -21,8 +21,11 @@ MAX_RECORD_BYTES = 64 * 1024 * 1024
 
 _FRONT = struct.Struct("<II")
 _HEAD = struct.Struct("<QQIB")
+_WHOLE = struct.Struct("<IIQQIB")  # the two as one
 _U16 = struct.Struct("<H")
 _U32 = struct.Struct("<I")
+_crc32c = google_crc32c.value
+_tuple = tuple.__new__  # half the time of a NamedTuple's own
 _HIGH_OF_N = bytes(4)  # no session has 2**32 records; the JSON of frames holds no such bytes
 
 
@@ -57,24 +60,28 @@ def header(environment: str, session: str) -> bytes:
 
 def pack(record: Record) -> bytes:
     """The record as it stands in a segment."""
-    head = _HEAD.pack(record.n, record.received_ns, record.connection, record.kind)
-    check = google_crc32c.extend(google_crc32c.value(head), record.payload)
-    return _FRONT.pack(len(head) + len(record.payload), check) + head + record.payload
+    return pack_fields(*record)
+
+
+def pack_fields(n: int, received_ns: int, connection: int, kind: int, payload: bytes) -> bytes:
+    """`pack`, for whoever writes many: one checksum over one piece costs less than a record and two."""
+    body = _HEAD.pack(n, received_ns, connection, kind) + payload
+    return _FRONT.pack(len(body), google_crc32c.value(body)) + body
 
 
 def unpack(data: bytes, offset: int) -> tuple[Record, int] | None:
     """The record at `offset` and where the next begins; None where no whole, sound record stands."""
-    start = offset + _FRONT.size
-    if len(data) < start + _HEAD.size:
+    if len(data) < offset + _WHOLE.size:
         return None
-    length, check = _FRONT.unpack_from(data, offset)
+    length, check, n, received_ns, connection, kind = _WHOLE.unpack_from(data, offset)
+    start = offset + _FRONT.size
     end = start + length
     if not _HEAD.size <= length <= MAX_RECORD_BYTES or len(data) < end:
         return None
-    if google_crc32c.value(data[start:end]) != check:
+    body = data[start:end]
+    if _crc32c(body) != check:
         return None
-    n, received_ns, connection, kind = _HEAD.unpack_from(data, start)
-    return Record(n, received_ns, connection, kind, data[start + _HEAD.size : end]), end
+    return _tuple(Record, (n, received_ns, connection, kind, body[_HEAD.size :])), end
 
 
 def is_followed_by_a_record(data: bytes, offset: int) -> bool:
@@ -103,6 +110,10 @@ def read_header(data: bytes) -> tuple[str, str, int] | None:
             return None
         (length,) = _U16.unpack_from(data, offset)
         offset += _U16.size + length
-        names.append(data[offset - length : offset].decode())
+        names.append(data[offset - length : offset])
     whole = offset + _U32.size
-    return None if len(data) < whole else (names[0], names[1], whole)
+    if len(data) < whole:
+        return None
+    if _U32.unpack_from(data, offset) != (google_crc32c.value(data[:offset]),):
+        raise NotALog("its header is damaged")
+    return names[0].decode(), names[1].decode(), whole
