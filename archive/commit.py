@@ -18,20 +18,28 @@ from tenacity import (
 
 from archive import manifest as manifests
 from archive.files import Damaged, decompressed
-from archive.layout import parse_manifest_key, session_prefix
+from archive.layout import PartKey, parse_manifest_key, session_prefix
 from archive.manifest import Part, PartManifest
 from archive.raw import read_manifest
 from archive.store import OtherContent, Store, StoreError, bind_owner
-from streaming import metrics
+from streaming import failpoints, metrics
 
 log = structlog.get_logger()
 
 MAX_WAIT_SECONDS = 30
 
 
-class Committed(NamedTuple):
-    """How far a session is in the store."""
+class Missing(NamedTuple):
+    """Records that no committed part holds; `last_n` None: all from `first_n` on."""
 
+    first_n: int
+    last_n: int | None
+
+
+class Committed(NamedTuple):
+    """How far a session is in the store; the last of what is missing is its open end."""
+
+    missing: tuple[Missing, ...]
     last_n: int
     connector_version: str
 
@@ -56,13 +64,16 @@ class Committer:
         self._retrying(bind_owner, self._store, self._feed, self._environment)
 
     def committed(self, session: str, *, first_n: int, days: Iterable[date]) -> Committed:
-        """What the store holds without a hole from `first_n` on; what lay before it was trimmed, so it is there."""
+        """What the store holds and lacks from `first_n` on; what lay before it was trimmed, so it is there."""
         return self._retrying(self._committed, session, first_n, list(days))
 
     def commit(self, part: Part) -> None:
         """Store a part; repeating it does no harm. Raises StoreError only after `halt`."""
+        failpoints.reach("shipper.before_data")
         manifest = self._retrying(self._put_data, part)
+        failpoints.reach("shipper.after_data")
         self._retrying(self._put_manifest, manifest)
+        failpoints.reach("shipper.after_manifest")
         metrics.ARCHIVER_BYTES.labels("raw").inc(manifest.stored_bytes)
         metrics.ARCHIVER_FILES.labels("raw").inc()
         metrics.SHIPPER_RECORDS.labels(self._feed).inc(manifest.rows)
@@ -70,11 +81,10 @@ class Committer:
     def _committed(self, session: str, first_n: int, days: list[date]) -> Committed:
         found = (key for on in days for key in self._store.list(session_prefix(self._feed, on, session)))
         parts = sorted(key for key in map(parse_manifest_key, found) if key is not None)
-        last, last_n = None, first_n - 1
-        for part in sorted(parts, key=lambda part: part.first_n):
-            if part.first_n <= last_n + 1 <= part.last_n:
-                last, last_n = part, part.last_n
-        return Committed(last_n, read_manifest(self._store, last).connector_version if last else "")
+        missing = missing_between(first_n, parts)
+        before = [part for part in parts if part.last_n < missing[0].first_n]
+        version = read_manifest(self._store, before[-1]).connector_version if before else ""
+        return Committed(missing, missing[-1].first_n - 1, version)
 
     def _put_data(self, part: Part) -> PartManifest:
         key, manifest = part.manifest.key.data, part.manifest
@@ -108,3 +118,13 @@ def _digest_of_lines(data: bytes, raw_bytes: int) -> str:
         return manifests.digest(b"".join(decompressed(data, budget=raw_bytes)))
     except Damaged:
         return ""
+
+
+def missing_between(first_n: int, parts: Iterable[PartKey]) -> tuple[Missing, ...]:
+    """What lies between these parts of one session and after them: parts that lost their manifests, mostly."""
+    missing, next_n = [], first_n
+    for part in sorted(parts, key=lambda part: part.first_n):
+        if part.first_n > next_n:
+            missing.append(Missing(next_n, part.first_n - 1))
+        next_n = max(next_n, part.last_n + 1)
+    return (*missing, Missing(next_n, None))

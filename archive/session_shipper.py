@@ -9,10 +9,11 @@ from pathlib import Path
 
 import structlog
 
-from archive.commit import Committer
+from archive.commit import Committer, Missing
 from archive.layout import day_of, days_between
 from archive.manifest import Part
 from archive.part import PartBuilder
+from streaming import failpoints
 from streaming.capture_log import (
     CaptureLogError,
     CaptureLogReader,
@@ -30,6 +31,8 @@ SHIPPED = "shipped.cursor"
 ANNOUNCED = "announced"  # written by the connector once the bus knows how the session ended
 KEEP_ANNOUNCED_NS = 600 * 10**9
 KEEP_NS = 3600 * 10**9
+BEHIND_NS = 10**9  # older records than this are read in larger pieces
+BEHIND_READ_BYTES = 1 << 20
 
 
 class SessionShipper:
@@ -51,11 +54,12 @@ class SessionShipper:
         self._part_seconds = part_seconds
         self._part: Part | None = None
         self._part_begun = 0.0
-        self._part_ends = False
+        self._part_ends = self._is_behind = False
         self._waiting: deque[Record] = deque()
         self.ended_ns: int | None = None
-        self.shipped = self._position()
-        self._reader = CaptureLogReader(folder, from_n=self.shipped + 1)
+        self._end: Record | None = None  # the end mark, where it stood already when the session was taken up
+        self._missing = self._missing_in_store()
+        self._go_to_missing()
         self._cursor = Cursor(folder / SHIPPED)
         self._remember()
 
@@ -66,13 +70,12 @@ class SessionShipper:
         except OSError as error:
             log.warning("cursor not stored", session=self.folder.name, error=str(error))
 
-    def _position(self) -> int:
-        """The truth is the store, not the cursor: the last n that a committed part holds."""
-        first_segment = segments(self.folder)[0]
-        first_n, last = int(first_segment.stem), last_record(self.folder)
+    def _missing_in_store(self) -> list[Missing]:
+        """The truth is the store, not the cursor: what no committed part holds."""
+        first_n, last = int(segments(self.folder)[0].stem), last_record(self.folder)
         first = next(iter(CaptureLogReader(self.folder, from_n=first_n).read(1)), None)
         if first is None or last is None:
-            return first_n - 1
+            return [Missing(first_n, None)]
         days = days_between(day_of(first.received_ns), day_of(last.received_ns))
         done = self._committer.committed(self.folder.name, first_n=first_n, days=days)
         if done.last_n > last.n:
@@ -80,9 +83,17 @@ class SessionShipper:
                 f"{self.folder} ends at record {last.n}; the archive has {done.last_n}: its end is damaged or cut"
             )
         self._builder.connector_version = done.connector_version
-        if done.last_n == last.n and is_end(last):
-            self.ended_ns = last.received_ns
-        return done.last_n
+        self._end = last if is_end(last) else None
+        return list(done.missing)
+
+    def _go_to_missing(self) -> None:
+        """Read on where the store lacks something; that may lie behind parts that it holds."""
+        first_n = self._missing[0].first_n
+        self.shipped = first_n - 1
+        self._waiting.clear()
+        self._reader = CaptureLogReader(self.folder, from_n=first_n)
+        if self._end is not None and self._end.n < first_n:
+            self.ended_ns = self._end.received_ns
 
     @property
     def lag_records(self) -> int:
@@ -103,18 +114,24 @@ class SessionShipper:
         if self.ended_ns is not None:
             return False
         if not self._waiting:
-            self._waiting.extend(self._reader.read())
+            self._read()
         had_any = bool(self._waiting)
         self._take_waiting()
         if self._builder.rows and time.monotonic() - self._part_begun >= self._part_seconds:
             self._commit()
         return had_any
 
+    def _read(self) -> None:
+        read = self._reader.read
+        self._waiting.extend(read(BEHIND_READ_BYTES) if self._is_behind else read())
+        newest_ns = self._waiting[-1].received_ns if self._waiting else time.time_ns()
+        self._is_behind = time.time_ns() - newest_ns > BEHIND_NS
+
     def _take_waiting(self) -> None:
         while self._waiting:
             if not self._builder.rows:
                 self._part_begun = time.monotonic()
-            if self._builder.take(self._waiting):
+            if self._builder.take(self._waiting, until_n=self._missing[0].last_n):
                 self._commit()
 
     def finish(self) -> None:
@@ -135,10 +152,15 @@ class SessionShipper:
         self._committer.commit(self._part)
         self._part = None
         self.shipped = manifest.last_n
+        if self.shipped == self._missing[0].last_n:
+            del self._missing[0]
+            self._go_to_missing()
+        failpoints.reach("shipper.before_cursor")
         self._remember()
         if self._part_ends:
             self.ended_ns = manifest.last_recv_ns
         log.info("part committed", key=manifest.key.data, rows=manifest.rows, bytes=manifest.stored_bytes)
+        failpoints.reach("shipper.before_trim")
         self.trim()
 
     def _make_durable(self, first_n: int, last_n: int) -> None:
@@ -169,6 +191,7 @@ class SessionShipper:
             if int(following.stem) > needed_after:  # something stays, so that a dead session can be ended
                 return
             path.unlink()
+            failpoints.reach("shipper.mid_trim")
             log.info("segment deleted", session=self.folder.name, segment=path.name)
 
     def is_removable(self, now_ns: int) -> bool:
