@@ -34,9 +34,18 @@ class Status(Enum):
     SETTLED = "settled"
     CHANGED = "changed"
     UNKNOWN = "unknown"
+    DISPUTED = "disputed"
+    AMENDED = "amended"
 
 
-class Origin(msgspec.Struct, frozen=True):
+class Source(Enum):
+    """How a record came to us: in the session's stream, or fetched from the venue afterwards."""
+
+    STREAM = "stream"
+    REST = "rest"
+
+
+class Origin(msgspec.Struct, frozen=True, gc=False):
     """The received frame that an event was made from; (session, n, k) is the event's identity."""
 
     session: str
@@ -47,6 +56,8 @@ class Origin(msgspec.Struct, frozen=True):
     sid: int = 0
     seq: int = 0
     sent_ms: int = 0
+    source: Source = Source.STREAM
+    is_overlap: bool = False
 
     @property
     def identity(self) -> str:
@@ -54,14 +65,14 @@ class Origin(msgspec.Struct, frozen=True):
         return f"{self.session}.{self.n}.{self.k}"
 
 
-class Level(msgspec.Struct, frozen=True):
+class Level(msgspec.Struct, frozen=True, gc=False):
     """One price of a book and what rests there."""
 
     price_e4: int
     size_e2: int
 
 
-class Trade(msgspec.Struct, frozen=True):
+class Trade(msgspec.Struct, frozen=True, gc=False):
     """A taker met one resting order. `venue_ns` is None where the venue gave no time."""
 
     ticker: str
@@ -75,7 +86,10 @@ class Trade(msgspec.Struct, frozen=True):
 
 
 class BookSnapshot(msgspec.Struct, frozen=True):
-    """A whole book, best levels first; a checkpoint is one that we computed, not one that the venue sent."""
+    """A whole book, best levels first; a checkpoint is one that we computed, not one that the venue sent.
+
+    `is_requested`: the venue sent it because we asked within a subscription, not because one began.
+    """
 
     ticker: str
     bids: tuple[Level, ...]
@@ -84,9 +98,10 @@ class BookSnapshot(msgspec.Struct, frozen=True):
     origin: Origin
     market_id: str = ""
     is_checkpoint: bool = False
+    is_requested: bool = False
 
 
-class BookDelta(msgspec.Struct, frozen=True):
+class BookDelta(msgspec.Struct, frozen=True, gc=False):
     """One level changed by `delta_e2`; `size_e2` is what rests there now, None while the book is not known."""
 
     ticker: str
@@ -99,25 +114,28 @@ class BookDelta(msgspec.Struct, frozen=True):
     market_id: str = ""
 
 
-class Ticker(msgspec.Struct, frozen=True):
-    """The venue's summary of a market; None where there is no such price."""
+class Ticker(msgspec.Struct, frozen=True, gc=False):
+    """The venue's summary of a market; None where there is no such price, or a number is not stated."""
 
     ticker: str
     last_e4: int | None
     bid_e4: int | None
     ask_e4: int | None
-    bid_size_e2: int
-    ask_size_e2: int
-    last_size_e2: int
-    volume_e2: int
-    open_interest_e2: int
+    bid_size_e2: int | None
+    ask_size_e2: int | None
+    last_size_e2: int | None
+    volume_e2: int | None
+    open_interest_e2: int | None
     venue_ns: int | None
     origin: Origin
     market_id: str = ""
 
 
-class MarketStatus(msgspec.Struct, frozen=True):
-    """A market changed its state; `by_clock` when it opened or closed without the venue saying so."""
+class MarketStatus(msgspec.Struct, frozen=True, gc=False):
+    """A market changed its state; `by_clock` when it opened or closed without the venue saying so.
+
+    `details` is the venue's message as it came, in JSON.
+    """
 
     ticker: str
     status: Status
@@ -129,6 +147,7 @@ class MarketStatus(msgspec.Struct, frozen=True):
     open_ns: int | None = None
     close_ns: int | None = None
     venue_event: str = ""
+    details: str = ""
 
 
 class GapNotice(msgspec.Struct, frozen=True):
@@ -145,6 +164,9 @@ class GapNotice(msgspec.Struct, frozen=True):
     is_planned: bool = False
     unpublished: tuple[int, int] | None = None
     note: str = ""
+    after_n: int = 0
+    is_healable: bool = False
+    fault: str = "unknown"  # exchange, network, ours
 
 
 MarketEvent = Trade | BookSnapshot | BookDelta | Ticker | MarketStatus

@@ -111,4 +111,7 @@ def gap_notice(session: str, n: int, mark: marks.GapOpen) -> GapNotice:
         is_planned=mark.planned,
         unpublished=unpublished if unpublished[1] else None,
         note=str(mark.detail.get("note", "")),
+        after_n=mark.after_n,
+        is_healable=mark.healable,
+        fault=mark.fault,
     )

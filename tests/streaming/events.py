@@ -11,6 +11,7 @@ from streaming.events import (
     Level,
     MarketStatus,
     Origin,
+    Source,
     Status,
     TakerSide,
     Ticker,
@@ -32,6 +33,8 @@ origins = st.builds(
     sid=st.integers(0, U64),
     seq=st.integers(0, U64),
     sent_ms=st.integers(0, U64),
+    source=st.sampled_from(Source),
+    is_overlap=st.booleans(),
 )
 levels = st.builds(Level, price_e4=prices, size_e2=sizes)
 books = st.lists(levels, max_size=5).map(tuple)
@@ -55,6 +58,7 @@ snapshots = st.builds(
     origin=origins,
     market_id=texts,
     is_checkpoint=st.booleans(),
+    is_requested=st.booleans(),
 )
 deltas = st.builds(
     BookDelta,
@@ -68,17 +72,18 @@ deltas = st.builds(
     market_id=texts,
 )
 there = st.none() | st.integers(0, 2**31 - 1)
+stated = st.none() | st.integers(0, I64)
 tickers = st.builds(
     Ticker,
     ticker=texts,
     last_e4=there,
     bid_e4=there,
     ask_e4=there,
-    bid_size_e2=sizes,
-    ask_size_e2=sizes,
-    last_size_e2=sizes,
-    volume_e2=sizes,
-    open_interest_e2=sizes,
+    bid_size_e2=stated,
+    ask_size_e2=stated,
+    last_size_e2=stated,
+    volume_e2=stated,
+    open_interest_e2=stated,
     venue_ns=venue_times,
     origin=origins,
     market_id=texts,
@@ -95,6 +100,7 @@ statuses = st.builds(
     open_ns=st.none() | st.integers(1, U64),
     close_ns=st.none() | st.integers(1, U64),
     venue_event=texts,
+    details=texts,
 )
 gaps = st.builds(
     GapNotice,
@@ -109,5 +115,8 @@ gaps = st.builds(
     is_planned=st.booleans(),
     unpublished=st.none() | st.tuples(st.integers(1, U64), st.integers(1, U64)),
     note=texts,
+    after_n=st.integers(0, U64),
+    is_healable=st.booleans(),
+    fault=st.sampled_from(["unknown", "exchange", "network", "ours"]),
 )
 events: st.SearchStrategy[Event] = st.one_of(trades, snapshots, deltas, tickers, statuses, gaps)
