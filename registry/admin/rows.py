@@ -13,7 +13,9 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.html import format_html
 from simple_history.admin import SimpleHistoryAdmin
 
-TEXT_LINE = {models.TextField: {"widget": forms.TextInput(attrs={"size": 90})}}
+TEXT_LINE: "dict[type[models.Field[Any, Any]], dict[str, Any]]" = {
+    models.TextField: {"widget": forms.TextInput(attrs={"size": 90})}
+}
 
 
 class AsOfFilter(admin.SimpleListFilter):

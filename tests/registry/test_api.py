@@ -244,7 +244,7 @@ def test_a_day_is_shown_with_what_is_wrong_with_it_and_how_it_was_sealed(
     issue(feed, detected_at=seen, sample_data={"trade_id": "x"}, n=5)
     sealed(feed, committed_at=seen, verified_at=seen + timedelta(hours=1), verify_result="ok")
 
-    def day(query: str = "") -> tuple[list[str], list[tuple[int, str]]]:
+    def day(query: str = "") -> tuple[list[str], list[tuple[int, str | None]]]:
         document = get(f"/v1/meta/inventory/kalshi/2025-12-14{query}")
         issues = [row["issue_type"] for row in document["issues"]]
         return issues, [(row["version"], row["verify_result"]) for row in document["sealed"]]

@@ -21,10 +21,11 @@ def ns(text: str) -> int:
 
 
 def written(windows: list[Window]) -> list[tuple[str, str]]:
-    return [
-        tuple(f"{datetime.fromtimestamp(at / NS, UTC):%d %H:%M}" for at in (window.start_ns, window.end_ns))
-        for window in windows
-    ]  # type: ignore[misc]
+    return [(minute(window.start_ns), minute(window.end_ns)) for window in windows]
+
+
+def minute(at_ns: int) -> str:
+    return f"{datetime.fromtimestamp(at_ns // NS, UTC):%d %H:%M}"
 
 
 def on(calendar: Calendar, day: date) -> list[tuple[str, str]]:

@@ -64,7 +64,7 @@ def test_calendars_of_one_feed_do_not_overlap(feed: Feed) -> None:
 @pytest.mark.parametrize(
     "hours", [{"open_time": time(9)}, {"close_time": time(9)}, {"open_time": time(9), "close_time": time(9)}]
 )
-def test_hours_are_both_or_none_and_differ(feed: Feed, hours: dict[str, time]) -> None:
+def test_hours_are_both_or_none_and_differ(feed: Feed, hours: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="both given and differ"):
         calendar(feed, timezone="UTC", **hours).full_clean()
     with pytest.raises(IntegrityError):
