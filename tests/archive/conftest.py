@@ -11,7 +11,7 @@ from archive.raw import read_manifest, read_part
 from archive.shipper import Shipper, ShipperConfig
 from archive.store import DirectoryStore
 from streaming import marks
-from streaming.capture_log import CaptureLog
+from streaming.capture_log import CaptureLog, CaptureLogReader
 from streaming.records import Kind, Record
 
 ENVIRONMENT, FEED = "demo", "kalshi-sim"
@@ -98,6 +98,14 @@ def archived(store: DirectoryStore, session: str = "kalshi-sim-1") -> list[Recor
     """What the archive holds of a session, on all days, in the order of its manifests."""
     keys = [key for key in map(parse_manifest_key, store.list(f"{FEED}/")) if key and key.session == session]
     return [raw.record for key in sorted(keys) for raw in read_part(store, read_manifest(store, key))]
+
+
+def read_all(log: CaptureLog) -> list[Record]:
+    """Everything that a log holds."""
+    reader, found = CaptureLogReader(log.folder), []
+    while fresh := reader.read():
+        found += fresh
+    return found
 
 
 def make_config(capture: Path, store: DirectoryStore, **options: Any) -> ShipperConfig:
