@@ -1,6 +1,7 @@
 """One random schedule: who moves when, what fails, and then rest."""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import NamedTuple
 
 from tests.model import sealing
@@ -8,7 +9,7 @@ from tests.model.bus import archiver
 from tests.model.capture import Process, start_connector, start_shipper
 from tests.model.checker import check
 from tests.model.design import NO_FAULTS, Design, Faults
-from tests.model.world import World
+from tests.model.world import Steps, World
 
 STEPS = 320
 MAX_CONNECTORS = 2  # a hand-over
@@ -114,16 +115,26 @@ class Schedule:
         for process in self.shippers:
             process.kill()
         self.shippers = [start_shipper(world)]
-        others = [one for one, work in zip(self.others, WORK, strict=True) if is_sealed or work is not sealing.sealer]
+        self._settle([*self.connectors, *self.shippers], steps=12)
+        self._settle(self._that(archiver), steps=6)
+        if is_sealed:
+            self._settle([*self._that(sealing.sealer), *self._that(sealing.gc)], steps=4 * world.day)
+        self._settle(self._that(sealing.reindexer), steps=4 * world.day)
+
+    def _that(self, work: Callable[[World], Steps]) -> list[Process]:
+        return [one for one, its in zip(self.others, WORK, strict=True) if its is work]
+
+    def _settle(self, processes: list[Process], *, steps: int) -> None:
+        """Let these work until four rounds change nothing; what never comes to rest is left as it is."""
         quiet = 0
-        for _ in range(80):
-            before = world.changes
-            for process in (*self.connectors, *self.shippers, *others):
-                for _ in range(12 + 6 * len(process.tasks)):
+        for _ in range(60):
+            before = self.world.changes
+            for process in processes:
+                for _ in range(steps + 4 * len(process.tasks)):
                     process.step()
-            quiet = quiet + 1 if world.changes == before else 0
-            if quiet == 6:
-                break
+            quiet = quiet + 1 if self.world.changes == before else 0
+            if quiet == 4:
+                return
 
 
 def run(seed: int, design: Design, faults: Faults) -> Outcome:
