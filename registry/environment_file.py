@@ -15,6 +15,8 @@ NAME_FORM = "a-z, 0-9 and -, at most 63."
 REFERENCE = r"sealed-secret/[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
 FILTER_KINDS = ("category", "series", "ticker")
 GIB = 1024**3
+_FOLDER = r"(?!.*(^|/)\.\.(/|$)).+"
+_BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,18 @@ class Transport:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A directory (`path`, relative to SSMD_HOME) or a bucket at an S3 endpoint."""
+    """A directory (`path`, relative to SSMD_HOME) or a bucket at an S3 endpoint.
+
+    `checksums: when_required` is for stores that refuse checksum headers: they get Content-MD5 instead.
+    """
 
     path: str = ""
     bucket: str = ""
     endpoint: str = ""
     part_seconds: int = 60
+    path_style: bool = True
+    region: str = "us-east-1"
+    checksums: str = "when_supported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,42 +202,39 @@ def _transport(fields: Fields) -> Transport:
 
 
 def _storage(fields: Fields) -> Storage:
-    storage = Storage(
-        raw=_store(fields.section("raw"), raw=True), normalized=_store(fields.section("normalized"))
-    )
+    storage = Storage(raw=_store(fields.section("raw")), normalized=_store(fields.section("normalized")))
     if storage.raw.path and storage.raw.path == storage.normalized.path:
         fields.wrong("normalized.path", "is the raw archive's folder as well", "Give each archive its own.")
+    if storage.raw.bucket and storage.raw.bucket == storage.normalized.bucket:
+        fields.wrong("normalized.bucket", "is the raw archive's bucket as well", "Give each archive its own.")
     fields.close()
     return storage
 
 
-def _store(fields: Fields, *, raw: bool = False) -> Store:
-    seconds = fields.number("part_seconds", default=60, least=1, most=60) if raw else 60
+def _store(fields: Fields) -> Store:
     in_folder, in_bucket = "path" in fields.values, "bucket" in fields.values
     if in_folder == in_bucket:
-        fields.problems.append(
-            Reason(
-                f"{fields.path}: {'both path and' if in_folder else 'neither path nor'} bucket",
-                "Give exactly one.",
-            )
-        )
-    folder = fields.text(
-        "path", default="", pattern=r"(?!.*(^|/)\.\.(/|$)).+", form="A folder, without '..'."
-    )
-    bucket = fields.text(
-        "bucket",
-        default="",
-        pattern=r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
-        form="3 to 63 of a-z, 0-9, . and -.",
-    )
-    endpoint = (
-        _endpoint(fields) if "endpoint" in fields.values or in_bucket else fields.text("endpoint", default="")
+        problem = f"{fields.path}: {'both path and' if in_folder else 'neither path nor'} bucket"
+        fields.problems.append(Reason(problem, "Give exactly one."))
+    for key in ("path_style", "region", "checksums") if in_folder else ():
+        if key in fields.values:
+            fields.wrong(key, "is for a bucket, and this is a folder", "Leave it out.")
+    store = Store(
+        path=fields.text("path", default="", pattern=_FOLDER, form="A folder, without '..'."),
+        bucket=fields.text("bucket", default="", pattern=_BUCKET, form="3 to 63 of a-z, 0-9, . and -."),
+        endpoint=_endpoint(fields, required=in_bucket),
+        part_seconds=fields.number("part_seconds", default=60, least=1, most=60),
+        path_style=fields.flag("path_style", default=True),
+        region=fields.text("region", default="us-east-1", pattern=r"[a-z0-9-]{1,64}", form="Like us-east-1."),
+        checksums=fields.choice("checksums", ["when_supported", "when_required"], default="when_supported"),
     )
     fields.close()
-    return Store(path=folder, bucket=bucket, endpoint=endpoint, part_seconds=seconds)
+    return store
 
 
-def _endpoint(fields: Fields) -> str:
+def _endpoint(fields: Fields, *, required: bool) -> str:
+    if not required and "endpoint" not in fields.values:
+        return fields.text("endpoint", default="")
     given = fields.values.get("endpoint")
     if isinstance(given, str) and "://" not in given and "@" not in given:
         return fields.text(

@@ -30,7 +30,7 @@ def record_new_parts(environment: str) -> None:
 def record_parts_of(environment: str) -> None:
     """The same, at once."""
     version = Environment.objects.get(name=environment).version_in_force(timezone.now())
-    store = open_store(version.spec.storage.raw, Path(settings.SSMD_HOME))
+    store = open_store(version.spec.storage.raw, Path(settings.SSMD_HOME), secrets=version.spec.secrets)
     inventory.record_new_parts(store, version.feed.name, environment)
 
 

@@ -9,6 +9,8 @@ MESSAGE_TYPES = ("trade", "orderbook", "ticker", "lifecycle", "control", "unknow
 CONNECTOR_ERRORS = ("parse", "connect", "venue", "sequence", "publish", "capture", "auth", "watchdog")
 SENT_TYPES = ("trade", "orderbook", "ticker", "status", "gap", "delta", "heartbeat", "ack", "error")
 BUCKETS = ("raw", "normalized")
+STORE_CALLS = ("put", "get", "head", "list", "delete", "verify", "clean")
+STORE_RESULTS = ("ok", "missing", "other", "failed", "retried")
 
 # --- connector -----------------------------------------------------------------------------------------------
 CONNECTOR_RECEIVED = Counter("ssmd_connector_messages_received_total", "Frames received", ["feed", "type"])
@@ -64,6 +66,11 @@ SHIPPER_BLOCKED = Gauge("ssmd_shipper_sessions_blocked", "Session folders that c
 SHIPPER_STORE_ERRORS = Counter(
     "ssmd_shipper_store_errors_total", "Store operations to be tried again", ["feed"]
 )
+STORE_OPERATIONS = Counter(
+    "ssmd_store_operations_total",
+    "Operations on a store of objects, by result",
+    ["store", "operation", "result"],
+)
 
 
 def init_connector(feed: str) -> None:
@@ -104,6 +111,13 @@ def init_archive(feed: str) -> None:
         counter.labels(feed)
     for gauge in (SHIPPER_LAG_RECORDS, SHIPPER_LAG_SECONDS, SHIPPER_SESSIONS, SHIPPER_BLOCKED):
         gauge.labels(feed)
+
+
+def init_store(kind: str) -> None:
+    """Give every series of a kind of store (directory, s3) its 0."""
+    for operation in STORE_CALLS:
+        for result in STORE_RESULTS:
+            STORE_OPERATIONS.labels(kind, operation, result)
 
 
 def serve_metrics(port: int | None) -> int:

@@ -42,7 +42,7 @@ def start_shipper(*, env: str | None, feed: str | None, metrics_port: int) -> No
             environment=version.environment.name,
             feed=version.feed.name,
             capture=settings.CAPTURE_DIR / version.environment.name,
-            store=open_store(raw, settings.SSMD_HOME),
+            store=open_store(raw, settings.SSMD_HOME, secrets=version.spec.secrets),
             version=__version__,
             part_seconds=raw.part_seconds,
             metrics_port=metrics_port,

@@ -124,10 +124,10 @@ def test_a_folder_that_cannot_be_made_is_refused_with_exit_code_9(tmp_path: Path
         assert caught.value.exit_code == ExitCode.PERMISSION
 
 
-def test_a_path_lies_under_the_data_folder_and_a_bucket_is_refused(tmp_path: Path) -> None:
+def test_a_path_lies_under_the_data_folder_and_a_bucket_needs_a_secret(tmp_path: Path) -> None:
     store = open_store(StoreSpec(path="archive/raw"), tmp_path)
 
     assert store.put_if_absent("a", b"x")
     assert (tmp_path / "archive" / "raw" / "a").exists()
-    with pytest.raises(Refused, match="path: archive/raw"):
+    with pytest.raises(Refused, match="s3: sealed-secret"):
         open_store(StoreSpec(bucket="ssmd-raw", endpoint="s3.local:8333"), tmp_path)
