@@ -88,10 +88,7 @@ class DataQualityIssueAdmin(LookingOnly):
 
 @admin.register(CaptureSession)
 class CaptureSessionAdmin(LookingOnly):
-    list_display = (
-        *("session", "feed", "environment", "started_at", "ended_at", "end_reason", "last_n", "records"),
-        *("lacking", "connector_version"),
-    )
+    list_display = (*("session", "feed", "started_at", "ended_at", "end_reason", "records", "lacking"),)
     list_filter = ("feed", "environment", "end_reason")
     list_select_related = ("feed",)
     search_fields = ("session", "config_hash")
@@ -116,8 +113,8 @@ class CaptureSessionAdmin(LookingOnly):
 @admin.register(SealedDay)
 class SealedDayAdmin(LookingOnly):
     list_display = (
-        *("date", "feed", "version", "is_partial", "raw_records", "normalized_records", "raw_size"),
-        *("normalized_size", "overlap_count", "nats_lost_count", "verified_at", "verified", "committed_at"),
+        *("date", "feed", "version", "covers", "raw", "normalized", "overlap_count", "nats_lost_count"),
+        *("verified", "committed_at"),
     )
     list_display_links = ("date", "version")
     list_filter = ("feed", "environment", "is_partial")
@@ -125,20 +122,25 @@ class SealedDayAdmin(LookingOnly):
     search_fields = ("manifest_sha256", "plan_sha256", "manifest_key")
     date_hierarchy = "date"
     fields = (
-        *("feed", "environment", "date", "version", "is_partial", "committed_at", "raw_records", "raw_size"),
-        *("normalized_records", "normalized_size", "overlap_count", "nats_lost_count", "verified_at"),
-        *("verify_result", "plan_sha256", "manifest_key", "manifest_sha256", "previous_sha256"),
+        *("feed", "environment", "date", "version", "covers", "committed_at", "raw", "normalized"),
+        *("overlap_count", "nats_lost_count", "verified_at", "verify_result", "plan_sha256", "manifest_key"),
+        *("manifest_sha256", "previous_sha256"),
     )
 
-    @admin.display(ordering="raw_bytes", description="raw")
-    def raw_size(self, day: SealedDay) -> str:
-        """As people say it."""
-        return as_size(day.raw_bytes)
+    @admin.display(ordering="is_partial")
+    def covers(self, day: SealedDay) -> str:
+        """Whether the day was over when it was sealed."""
+        return "part of the day" if day.is_partial else "whole day"
 
-    @admin.display(ordering="normalized_bytes", description="normalized")
-    def normalized_size(self, day: SealedDay) -> str:
-        """As people say it."""
-        return as_size(day.normalized_bytes)
+    @admin.display(ordering="raw_bytes")
+    def raw(self, day: SealedDay) -> str:
+        """Records, and their size."""
+        return f"{day.raw_records:,} in {as_size(day.raw_bytes)}"
+
+    @admin.display(ordering="normalized_bytes")
+    def normalized(self, day: SealedDay) -> str:
+        """Records, and their size."""
+        return f"{day.normalized_records:,} in {as_size(day.normalized_bytes)}"
 
     @admin.display(boolean=True, description="ok")
     def verified(self, day: SealedDay) -> bool | None:

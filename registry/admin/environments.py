@@ -1,5 +1,6 @@
 """Environments, their versions, and what was done to them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -61,18 +62,24 @@ class EnvironmentVersionAdmin(LookingOnly, Recorded):
 
 
 class RunsFilter(admin.SimpleListFilter):
-    """Whole runs, or the steps of all of them."""
+    """Whole runs, unless steps are asked for."""
 
     title = "row"
     parameter_name = "row"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Either kind."""
-        return [("run", "runs"), ("step", "steps")]
+        """What is shown besides the runs alone."""
+        return [("step", "steps"), ("all", "runs and steps")]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """Nothing chosen means runs, not all."""
+        first, *others = super().choices(changelist)
+        yield {**first, "display": "runs"}
+        yield from others
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        """All of them where nothing is chosen."""
-        return queryset if self.value() is None else queryset.filter(parent__isnull=self.value() == "run")
+        """Runs, steps, or both."""
+        return queryset if self.value() == "all" else queryset.filter(parent__isnull=self.value() != "step")
 
 
 class StepInline(admin.TabularInline[DeploymentLog, DeploymentLog]):
@@ -99,7 +106,7 @@ class DeploymentLogAdmin(LookingOnly, Recorded):
     list_display_links = ("started_at", "action")
     list_filter = (RunsFilter, "status", "action", "trigger", "environment_version__environment")
     list_select_related = ("environment_version__environment",)
-    search_fields = ("error_message", "triggered_by", "step")
+    search_fields = ("error_message", "triggered_by", "step", "steps__error_message")
     date_hierarchy = "started_at"
     history_list_display = ("status", "completed_at")
     fields = (
