@@ -48,8 +48,9 @@ class ConnectionClose(msgspec.Struct, tag_field="mark", tag="connection_close"):
 class GapOpen(msgspec.Struct, tag_field="mark", tag="gap_open", omit_defaults=True):
     """A loss began at `from_ns`, after frame `after_n` of the connection. The mark's own n is the gap's number.
 
-    `sid` 0 means the whole connection, empty `tickers` every market. `unpublished_from/to` are frames that were
-    captured but perhaps never published. `fault`: exchange, network, ours or unknown.
+    `sid` 0 means the whole connection, `channel` what the sid carries (empty: not known), empty `tickers` every market.
+    `unpublished_from/to` are frames that were captured but perhaps never published. `fault`: exchange, network, ours
+    or unknown.
     """
 
     cause: str
@@ -64,6 +65,7 @@ class GapOpen(msgspec.Struct, tag_field="mark", tag="gap_open", omit_defaults=Tr
     unpublished_from: int = 0
     unpublished_to: int = 0
     detail: dict[str, Any] = {}
+    channel: str = ""
 
 
 class GapClose(msgspec.Struct, tag_field="mark", tag="gap_close"):
@@ -71,6 +73,13 @@ class GapClose(msgspec.Struct, tag_field="mark", tag="gap_close"):
 
     gap: int
     to_ns: int
+
+
+class ClockStep(msgspec.Struct, tag_field="mark", tag="clock_step"):
+    """The wall clock was set by `step_ns`; from here on recv_ns is `ahead_ns` ahead of it, for it is never set back."""
+
+    step_ns: int
+    ahead_ns: int
 
 
 class MarketOpened(msgspec.Struct, tag_field="mark", tag="market_opened"):
@@ -101,6 +110,7 @@ Mark = (
     | ConnectionClose
     | GapOpen
     | GapClose
+    | ClockStep
     | MarketOpened
     | MarketClosed
     | SessionEnd

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from streaming import marks, metrics
 from streaming.capture_log import CaptureLog
 from streaming.kalshi.findings import SequenceGap
+from streaming.kalshi.messages import raw_type
 
 
 class OpenGaps:
@@ -69,6 +70,7 @@ def sequence_gap_mark(finding: SequenceGap, *, connection: int, now_ns: int) -> 
         healable=finding.tickers is None,
         fault="exchange",
         detail={"expected": finding.skipped.expected, "received": finding.skipped.received},
+        channel=raw_type(finding.channel) if finding.channel else "",
     )
 
 

@@ -13,6 +13,7 @@ EVERY_MARK: list[marks.Mark] = [
     marks.GapOpen(
         cause="sequence_gap", connection=1, from_ns=5, after_n=4, sid=2, tickers=["A"], planned=True,
         healable=True, fault="ours", unpublished_from=1, unpublished_to=9, detail={"expected": 3},
+        channel="orderbook",
     ),
     marks.GapClose(gap=9, to_ns=10),
     marks.MarketOpened(ticker="A", at_ns=11),

@@ -92,3 +92,13 @@ def test_a_loss_of_trades_is_healable_and_one_of_books_is_not() -> None:
 
         assert (mark.healable, mark.after_n, mark.from_ns, mark.sid) == (is_healable, 7, 70, 3)
         assert mark.detail == {"expected": 5, "received": 9}
+
+
+@pytest.mark.parametrize(
+    ("venues", "ours"),
+    [("orderbook_delta", "orderbook"), ("trade", "trade"), ("market_lifecycle_v2", "lifecycle"), ("", "")],
+)
+def test_a_sequence_gap_names_the_channel_of_its_subscription(venues: str, ours: str) -> None:
+    finding = SequenceGap(Skipped(3, 5, 9), venues, None, after_n=7, after_ns=70)
+
+    assert sequence_gap_mark(finding, connection=2, now_ns=99).channel == ours
