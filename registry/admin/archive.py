@@ -17,22 +17,38 @@ from registry.models import (
 @admin.register(DataInventory)
 class DataInventoryAdmin(LookingOnly):
     list_display = (
-        "date",
-        "feed",
-        "data_type",
-        "schema_version",
-        "status",
-        "record_count",
-        "size",
-        "symbol_count",
-        "gap_count",
-        "quality_score",
+        *("date", "feed", "data_type", "schema", "status", "records", "size", "symbols", "gaps", "quality"),
         "last_timestamp",
     )
     list_filter = ("feed", "data_type", "status")
     list_select_related = ("feed",)
     search_fields = ("feed__name", "storage_path")
     date_hierarchy = "date"
+
+    @admin.display(ordering="schema_version")
+    def schema(self, row: DataInventory) -> str:
+        """The version of normalized data."""
+        return row.schema_version or "-"
+
+    @admin.display(ordering="record_count")
+    def records(self, row: DataInventory) -> str:
+        """How many, in groups of three digits."""
+        return "-" if row.record_count is None else f"{row.record_count:,}"
+
+    @admin.display(ordering="symbol_count")
+    def symbols(self, row: DataInventory) -> str:
+        """How many tickers."""
+        return "-" if row.symbol_count is None else f"{row.symbol_count:,}"
+
+    @admin.display(ordering="gap_count")
+    def gaps(self, row: DataInventory) -> int:
+        """How many losses."""
+        return row.gap_count
+
+    @admin.display(ordering="quality_score")
+    def quality(self, row: DataInventory) -> str:
+        """From 0.00 to 1.00."""
+        return "-" if row.quality_score is None else f"{row.quality_score:.2f}"
 
     @admin.display(ordering="byte_size")
     def size(self, row: DataInventory) -> str:

@@ -100,8 +100,7 @@ class StepInline(admin.TabularInline[DeploymentLog, DeploymentLog]):
 @admin.register(DeploymentLog)
 class DeploymentLogAdmin(LookingOnly, Recorded):
     list_display = (
-        *("started_at", "environment", "action", "step", "date", "status", "took", "trigger", "triggered_by"),
-        "error",
+        *("started_at", "environment", "action", "step", "date", "status", "took", "triggered", "error"),
     )
     list_display_links = ("started_at", "action")
     list_filter = (RunsFilter, "status", "action", "trigger", "environment_version__environment")
@@ -129,10 +128,15 @@ class DeploymentLogAdmin(LookingOnly, Recorded):
             return "-"
         return f"{(row.completed_at - row.started_at).total_seconds():,.1f} s"
 
+    @admin.display(ordering="trigger")
+    def triggered(self, row: DeploymentLog) -> str:
+        """By whom or what."""
+        return f"{row.trigger}: {row.triggered_by}"
+
     @admin.display
     def error(self, row: DeploymentLog) -> str:
         """The beginning of its message."""
-        return Truncator(row.error_message or "-").chars(80)
+        return Truncator(row.error_message or "-").chars(60)
 
     @admin.display(description="detail")
     def figures(self, row: DeploymentLog) -> str:
