@@ -20,7 +20,9 @@ class CaptureSession(models.Model):
     config_hash = models.CharField(max_length=64)
     feed_version = models.CharField(max_length=32)
     connector_version = models.CharField(max_length=32)
-    subscribe = models.JSONField(default=dict, blank=True, help_text="What it sent with each subscription.")
+    subscribe = models.JSONField(
+        default=dict, blank=True, db_default={}, help_text="What it sent with each subscription."
+    )
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=64, blank=True, default="", db_default="")

@@ -64,7 +64,9 @@ class DeploymentLog(models.Model):
 
     trigger = models.CharField(max_length=32, choices=Trigger)
     triggered_by = models.CharField(max_length=64)
-    detail = models.JSONField(default=dict, blank=True, help_text="Figures of this run or step.")
+    detail = models.JSONField(
+        default=dict, blank=True, db_default={}, help_text="Figures of this run or step."
+    )
 
     objects = DeploymentLogQuerySet.as_manager()
     history = HistoricalRecords()

@@ -149,8 +149,11 @@ class EnvironmentVersion(models.Model):
         return parse_environment(self.config_yaml)
 
     @transaction.atomic
-    def apply(self, *, at: datetime, by: str) -> None:
-        """Put this version in force from `at`, closing the one before; harmless when repeated."""
+    def apply(self, *, at: datetime, by: str, git_commit: str | None = None) -> None:
+        """Put this version in force from `at`, closing the one before; harmless when repeated.
+
+        `git_commit` is the one that the file was read from, where it is known.
+        """
         siblings = EnvironmentVersion.objects.select_for_update().filter(environment_id=self.environment_id)
         present = siblings.as_of(at).first()
         if present is not None and present.pk == self.pk:
@@ -159,5 +162,5 @@ class EnvironmentVersion(models.Model):
             present.valid_to = at
             present.save()
         self.valid_from = self.deployed_at = at
-        self.valid_to, self.deployed_by = None, by
+        self.valid_to, self.deployed_by, self.git_commit = None, by, git_commit
         self.save()

@@ -88,7 +88,9 @@ class SchemaMigrationRun(models.Model):
     status = models.CharField(max_length=16, choices=Progress, default=Progress.RUNNING)
     completed_at = models.DateTimeField(null=True, blank=True)
     error_message = models.TextField(null=True, blank=True)
-    report = models.JSONField(default=dict, blank=True, help_text="What differs from the version before.")
+    report = models.JSONField(
+        default=dict, blank=True, db_default={}, help_text="What differs from the version before."
+    )
 
     class Meta:
         db_table = "schema_migration_runs"

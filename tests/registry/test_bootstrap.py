@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from registry.bootstrap import bootstrap
-from registry.models import Environment, Feed, SchemaVersion
+from registry.models import Environment, Feed, FeedCalendar, SchemaVersion
 from registry.refusal import ExitCode, Refused
 from registry.secrets import resolve
 from registry.seed import SIM_SECRET, rest_endpoint
@@ -40,6 +40,30 @@ def test_the_schemas_of_both_versions_are_registered(home: Path) -> None:
         *("trade:v2", "orderbook:v2", "market_status:v2", "ticker:v2"),
     }
     assert all(schema.hash_is_right for schema in SchemaVersion.objects.all())
+
+
+def test_kalshi_trades_around_the_clock_except_on_thursday_mornings_in_new_york(home: Path) -> None:
+    bootstrap()
+    thursdays = {"winter": date(2026, 1, 8), "summer": date(2026, 7, 9)}
+
+    hours = {
+        name: [
+            Feed.objects.get(name=name).calendars.on(day).trading_seconds(day) // 3600
+            for day in thursdays.values()
+        ]
+        for name in ("kalshi", "kalshi-sim")
+    }
+
+    assert hours == {"kalshi": [22, 22], "kalshi-sim": [24, 24]}
+
+
+def test_a_calendar_that_an_operator_changed_stays(home: Path) -> None:
+    bootstrap()
+    calendar = FeedCalendar.objects.get(feed__name="kalshi")
+    calendar.maintenance_windows.all().delete()
+
+    assert bootstrap() == []
+    assert not calendar.maintenance_windows.exists()
 
 
 def test_only_the_demo_is_applied(home: Path) -> None:
