@@ -57,6 +57,15 @@ def test_applying_twice_changes_nothing(demo: Environment) -> None:
     assert (version.valid_from, version.deployed_by) == (T0, "a")
 
 
+def test_the_commit_that_a_file_was_read_from_is_kept(demo: Environment) -> None:
+    version = demo.add_version(DEMO)
+
+    version.apply(at=T0, by="a", git_commit="5f3a" * 10)
+
+    version.refresh_from_db()
+    assert (version.git_commit, version.deployed_by) == ("5f3a" * 10, "a")
+
+
 def test_a_day_answers_with_what_was_in_force_at_its_end(demo: Environment) -> None:
     demo.add_version(DEMO).apply(at=T0, by="a")
 
