@@ -82,6 +82,13 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
+class Capture:
+    """What the connector's logs may take of its disk, in bytes; past it frames are dropped, and a gap says so."""
+
+    max_bytes: int = 20 * GIB
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentSpec:
     """All that an environment says."""
 
@@ -93,6 +100,7 @@ class EnvironmentSpec:
     storage: Storage
     secrets: Mapping[str, str] = field(default_factory=dict)
     runtime: str = "supervisor"
+    capture: Capture = field(default_factory=Capture)
 
 
 def config_hash(text: str) -> str:
@@ -132,6 +140,7 @@ def _spec(spec: Fields, name: str) -> EnvironmentSpec:
         transport=_transport(spec.section("transport")),
         storage=_storage(spec.section("storage")),
         secrets=_secrets(spec.section("secrets", optional=True)),
+        capture=_capture(spec.section("capture", optional=True)),
         runtime=spec.choice("runtime", ["supervisor", "kubernetes"], default="supervisor"),
     )
     spec.close()
@@ -241,6 +250,12 @@ def _endpoint(fields: Fields, *, required: bool) -> str:
             "endpoint", pattern=r"[A-Za-z0-9.-]+(:[0-9]{1,5})?", form="A host, or http(s)://host:port."
         )
     return fields.address("endpoint", ["https", "http"])
+
+
+def _capture(fields: Fields) -> Capture:
+    capture = Capture(max_bytes=fields.number("max_bytes", default=20 * GIB, least=64 * 1024**2, most=2**50))
+    fields.close()
+    return capture
 
 
 def _secrets(fields: Fields) -> Mapping[str, str]:

@@ -1,7 +1,10 @@
 """The capture log: every received frame, and every mark of our own, on disk before anything reads it.
 
 One folder per session, `<capture>/<environment>/<session>/`, holds segments named by the n of their first record
-(`00000000000000000001.log`); `streaming.records` states their format.
+(`00000000000000000001.log`); `streaming.records` states their format, `streaming.log_reader` reads them.
+
+A record is numbered when it is appended and handed to the kernel at the end of the event loop's turn; nobody can have
+read it before. From there it is forced to the disk by `begin_sync`, the job in a thread, and `end_sync`.
 """
 
 import os
@@ -10,37 +13,50 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from streaming import marks, records
-from streaming.durable import keep_damaged, sync_folder
-from streaming.file_lock import FileLock, Locked
-from streaming.records import Record, pack, unpack
+from streaming import failpoints, marks, records
+from streaming.disk import Disk, DiskFailed, has_no_room
+from streaming.disk_job import DiskJob
+from streaming.file_lock import FileLock, Locked, is_locked
+from streaming.log_reader import CaptureLogError as CaptureLogError
+from streaming.log_reader import CaptureLogReader as CaptureLogReader
+from streaming.log_reader import Cursor as Cursor
+from streaming.log_reader import names_of as names_of
+from streaming.log_reader import segments as segments
+from streaming.records import pack_fields
+from streaming.torn_tail import go_on
+from streaming.unsynced import Unsynced
 
 SEGMENT_BYTES = 64 * 1024 * 1024
-READ_BYTES = 64 * 1024  # a larger buffer costs more to make than it saves while the log is followed closely
-LOOK_EVERY_SECONDS = 1.0
-_HEADER_BYTES = 1024  # more than any header
+HELD_BYTES = 1024 * 1024  # in one turn of the loop; more is written at once
+MOST_HELD_BYTES = 32 * 1024 * 1024  # while a job is awaited
+NEW_SEGMENT_AGAIN_SECONDS = 1.0
 
-
-class CaptureLogError(Exception):
-    """The log cannot be read or written, or is not the one it should be."""
-
-
-def segments(folder: Path) -> list[Path]:
-    """The session's segments in order."""
-    return sorted(folder.glob("*.log"))
+Schedule = Callable[[Callable[[], None]], object]
 
 
 def is_writer_alive(folder: Path) -> bool:
-    """Whether some process holds the session's writer lock."""
+    """Whether some process writes this session: it holds the writer lock and that of its last segment."""
     try:
         FileLock(folder / "writer.lock").release()
     except Locked:
         return True
+    with suppress(FileNotFoundError):
+        return any(is_locked(path) for path in segments(folder)[-1:])
     return False
 
 
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
 class CaptureLog:
-    """The session's one writer. `on_append` is called after each record, in the caller's thread."""
+    """The session's one writer.
+
+    With `schedule` (a loop's `call_soon`) records are written at the end of its turn, and a full disk makes the log
+    hold them (`is_stuck`); without it each is written, or refused by OSError, when it is appended. `on_append` is
+    called when records have become readable, `on_stuck` when the disk takes no more, `on_job_due` when writing waits
+    for a job in a thread.
+    """
 
     def __init__(
         self,
@@ -50,240 +66,234 @@ class CaptureLog:
         session: str,
         clock: Callable[[], int] = time.time_ns,
         segment_bytes: int = SEGMENT_BYTES,
+        schedule: Schedule | None = None,
+        disk: Disk | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.on_append: Callable[[], None] = lambda: None
+        self.on_append: Callable[[], None] = _nothing
+        self.on_stuck: Callable[[], None] = _nothing
+        self.on_job_due: Callable[[], None] = _nothing
+        self.failures = 0
         self._lock = FileLock(folder / "writer.lock")
-        self._clock = clock
+        self._clock, self._disk, self._schedule = clock, disk or Disk(), schedule
         self._segment_bytes = segment_bytes
         self._header = records.header(environment, session)
-        self.last_n, self.last_received_ns = 0, 0
-        self._file = -1
-        self._written = 0
-        self._unsynced = False
+        self.last_n = self.last_received_ns = 0
+        self._file, self._written = -1, len(self._header)
+        self._held: list[bytes] = []  # numbered, and not yet handed to the kernel
+        self._held_bytes, self._held_since = 0, 0.0
+        self._rest = b""  # of what was handed over: what the kernel did not take
+        self._flushed_n = 0
+        self._is_scheduled = self._is_segment_due = self._is_to_replace = self._has_no_room = False
+        self._no_segment_before = 0.0  # monotonic
+        self._job: DiskJob | None = None
         try:
             if segments(folder):
                 self._continue()
             else:
-                self._new_segment()
+                self._file = self._disk.create(self._path_of(1), self._header)
         except BaseException:
             self._lock.release()
             raise
+        self._flushed_n = self.last_n
+        self._unsynced = Unsynced(synced_n=self.last_n)
 
     def append(self, payload: bytes, *, kind: int, connection: int, received_ns: int | None = None) -> int:
-        """Write one record and return its n; raises OSError when the disk refuses."""
+        """Take one record and return its n."""
         now = self._clock() if received_ns is None else received_ns
         stamped = now if now > self.last_received_ns else self.last_received_ns + 1
-        data = pack(Record(self.last_n + 1, stamped, connection, kind, payload))
-        if self._written + len(data) > self._segment_bytes:
-            self._new_segment()
-        try:
-            _write_all(self._file, data)
-        except OSError:
-            with suppress(OSError):
-                os.ftruncate(self._file, self._written)  # half a record would hide what comes after it
-            raise
-        self._written += len(data)
-        self._unsynced = True
+        data = pack_fields(self.last_n + 1, stamped, connection, kind, payload)
         self.last_n += 1
         self.last_received_ns = stamped
-        self.on_append()
+        if not self._held:
+            self._held_since = time.monotonic()
+        self._held.append(data)
+        self._held_bytes += len(data)
+        if self._schedule is None:
+            self.flush()
+        elif not self._is_scheduled:
+            self._is_scheduled = True
+            self._schedule(self._flush_in_turn)
+        elif self._held_bytes > HELD_BYTES:
+            self._flush_or_hold()
         return self.last_n
 
     def mark(self, mark: marks.Mark, *, connection: int = 0) -> int:
         """Append a mark of our own."""
         return self.append(marks.encode(mark), kind=records.Kind.MARK, connection=connection)
 
-    def take_unsynced(self) -> int | None:
-        """A file descriptor of its own for `os.fdatasync` in another thread; None when all is on the disk."""
-        if not self._unsynced:
-            return None
-        self._unsynced = False
-        return os.dup(self._file)
+    # -- to the kernel ----------------------------------------------------------------------------
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether nothing should be appended that can be left out: the disk is full, or far too slow."""
+        return self._has_no_room or self._held_bytes > MOST_HELD_BYTES
+
+    @property
+    def held_bytes(self) -> int:
+        """Of records that nobody can read yet."""
+        return self._held_bytes + len(self._rest)
+
+    @property
+    def unsynced_seconds(self) -> float:
+        """The age of the oldest record that may not be on the disk."""
+        since = self._unsynced.since() or (self._held_since if self._held else None)
+        return 0.0 if since is None else time.monotonic() - since
+
+    @property
+    def unsynced_bytes(self) -> int:
+        """Of the copies that are kept in memory until they are."""
+        return self._unsynced.bytes
+
+    @property
+    def is_job_due(self) -> bool:
+        """Whether writing waits for a job in a thread."""
+        return self._is_segment_due or self._is_to_replace
+
+    def flush(self) -> None:
+        """Hand everything to the kernel, unless a job has to be done first; raises OSError and holds the rest."""
+        if self.is_job_due or not (self._held or self._rest):
+            return
+        failpoints.reach("capture.before_append")
+        if self._rest:
+            self._write_rest()
+        if self._held and self._begins_segment():
+            return
+        if self._held:
+            data = self._held[0] if len(self._held) == 1 else b"".join(self._held)
+            self._unsynced.add(data, last_n=self.last_n, since=self._held_since)
+            self._flushed_n, self._rest = self.last_n, data
+            self._held, self._held_bytes = [], 0
+            self._write_rest()
+        self._has_no_room = False
+        self.on_append()
+
+    def _write_rest(self) -> None:
+        """What was taken stays taken: the file holds a beginning of the records' bytes, whatever happens."""
+        while self._rest:
+            size = len(self._rest)
+            if failpoints.is_armed("capture.half_appended"):
+                size = size // 2 or 1
+            count = self._disk.write(self._file, self._rest[:size] if size < len(self._rest) else self._rest)
+            self._written += count
+            self._rest = self._rest[count:]
+            if self._rest:
+                failpoints.reach("capture.half_appended")
+        failpoints.reach("capture.after_append")
+
+    def _begins_segment(self) -> bool:
+        """Whether what is held must wait for a new segment."""
+        is_full = self._written + self._held_bytes > self._segment_bytes and self._written > len(self._header)
+        if not is_full or time.monotonic() < self._no_segment_before:
+            return False
+        self._is_segment_due = True
+        if self._schedule is not None:
+            self.on_job_due()
+            return True
+        self.sync()
+        return False
+
+    def _flush_in_turn(self) -> None:
+        self._is_scheduled = False
+        self._flush_or_hold()
+
+    def _flush_or_hold(self) -> None:
+        try:
+            self.flush()
+        except OSError as error:
+            if not has_no_room(error):
+                self._segment_failed()
+            elif not self._has_no_room:
+                self._has_no_room = True
+                self.on_stuck()
+
+    def try_again(self) -> bool:
+        """Whether everything could be handed over."""
+        self._flush_or_hold()
+        return not self.held_bytes
+
+    # -- to the disk ------------------------------------------------------------------------------
+
+    def sync(self) -> None:
+        """Force everything to the disk; raises OSError or DiskFailed."""
+        while (job := self.begin_sync()) is not None:
+            job.run()
+            self.end_sync(job)
+
+    def begin_sync(self) -> DiskJob | None:
+        """What has to be done in a thread now, if anything; give it to `end_sync` when it is done.
+
+        Raises DiskFailed where what was received cannot be kept.
+        """
+        if self.failures > 1 or (self.failures and not self._unsynced.is_whole):
+            raise DiskFailed(f"the disk of {self.folder} failed {self.failures} times")
+        if self._is_to_replace:
+            data = self._header + self._unsynced.data
+            self._job = DiskJob(self._disk, path=self._path_of(self._unsynced.synced_n + 1), data=data)
+        elif self._is_segment_due or self._unsynced.is_any:
+            path = self._path_of(self._flushed_n + 1) if self._is_segment_due else None
+            self._unsynced.begin()
+            self._job = DiskJob(self._disk, handle=os.dup(self._file), path=path, data=self._header)
+        return self._job
+
+    def end_sync(self, job: DiskJob) -> None:
+        """Go on after the job; raises DiskFailed where what was received cannot be kept."""
+        self._job = None
+        if job.sync_error is not None:
+            self._unsynced.failed()
+            self._segment_failed()
+            return
+        if job.handle >= 0:
+            self._unsynced.done()
+        if job.create_error is not None:
+            self._no_new_segment(job.create_error)
+        elif job.created >= 0:
+            self._take_segment(job)
+        if self._schedule is not None:
+            self._flush_or_hold()
+
+    def _take_segment(self, job: DiskJob) -> None:
+        os.close(self._file)
+        self._file, self._written = job.created, len(job.data)
+        if self._is_to_replace:  # all that was ever handed over is in it
+            self._unsynced.begin()
+            self._unsynced.done()
+            self._rest = b""
+        self._is_segment_due = self._is_to_replace = False
+
+    def _no_new_segment(self, error: OSError) -> None:
+        if self._is_to_replace or not has_no_room(error):
+            raise DiskFailed(f"no segment can be made in {self.folder}: {error.strerror}") from error
+        self._is_segment_due = False  # the present one grows on: what is full may take a little more
+        self._no_segment_before = time.monotonic() + NEW_SEGMENT_AGAIN_SECONDS
+
+    def _segment_failed(self) -> None:
+        """Abandon the file: what it does not surely hold is written again, once, into another one."""
+        self.failures += 1
+        self._is_to_replace, self._is_segment_due = True, False
+        self.on_job_due()
 
     def close(self) -> None:
-        """Sync and give up the writer lock."""
-        os.fdatasync(self._file)
-        os.close(self._file)
-        self._lock.release()
-
-    def _new_segment(self) -> None:
-        if self._file >= 0:
-            os.fdatasync(self._file)
+        """Write and sync what can be, and give up the writer lock; raises OSError or DiskFailed."""
+        try:
+            if self._job is not None:
+                self._job.wait()
+                self.end_sync(self._job)
+            self.sync()
+            self.flush()
+            self.sync()
+        finally:
             os.close(self._file)
-        path = self.folder / f"{self.last_n + 1:020d}.log"
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        _write_all(self._file, self._header)
-        sync_folder(self.folder)
-        self._written = len(self._header)
+            self._lock.release()
+
+    # -- a dead writer's --------------------------------------------------------------------------
+
+    def _path_of(self, first_n: int) -> Path:
+        return self.folder / f"{first_n:020d}.log"
 
     def _continue(self) -> None:
-        """Go on where a dead writer stopped: cut its torn tail, take the next n.
-
-        What is cut of a damaged segment is kept beside it: sound records may lie behind the damage.
-        """
-        path = segments(self.folder)[-1]
-        data = path.read_bytes()
-        end = self._after_header(path, data)
-        self.last_n = int(path.stem) - 1
-        while (found := unpack(data, end)) is not None:
-            record, end = found
-            self.last_n, self.last_received_ns = record.n, record.received_ns
-        if records.is_followed_by_a_record(data, end):
-            keep_damaged(path, data[end:])
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        os.ftruncate(self._file, end)
-        self._written = end
-
-    def _after_header(self, path: Path, data: bytes) -> int:
-        if not data.startswith(self._header):
-            if len(data) < len(self._header) and self._header.startswith(data):
-                path.write_bytes(self._header)  # killed while making the segment
-                return len(self._header)
-            raise CaptureLogError(f"{path} belongs to another session or is of another format")
-        return len(self._header)
-
-
-def _write_all(handle: int, data: bytes) -> None:
-    written = os.write(handle, data)
-    while written < len(data):
-        written += os.write(handle, data[written:])
-
-
-class CaptureLogReader:
-    """Follows a session's log while it grows, from record `from_n` on."""
-
-    def __init__(self, folder: Path, *, from_n: int = 1) -> None:
-        self._folder = folder
-        self._next_n = from_n
-        self._path: Path | None = None
-        self._position = 0
-        self._has_unread = False
-        self._look_at = 0.0  # monotonic
-
-    def read(self, max_bytes: int = READ_BYTES) -> list[Record]:
-        """The next whole records, at most about `max_bytes`; empty when there is nothing new yet.
-
-        Raises CaptureLogError where a record is damaged or missing though later ones exist: nothing is passed over.
-        """
-        if self._path is None and not self._open(self._segment_of(self._next_n)):
-            return []
-        found = self._read_on(max_bytes)
-        if not found and self._open(self._segment_after()):
-            return self._read_on(max_bytes)
-        if found or not (self._has_unread or self._is_time_to_look()):
-            return found
-        return self._read_last_of_segment(max_bytes) if self._is_followed() else found
-
-    def _is_time_to_look(self) -> bool:
-        """Whether later segments exist, only a look into the folder tells: not at each reading of nothing."""
-        now = time.monotonic()
-        if now < self._look_at:
-            return False
-        self._look_at = now + LOOK_EVERY_SECONDS
-        return True
-
-    def _read_on(self, max_bytes: int) -> list[Record]:
-        """Each read begins after the last whole record: a torn tail may since have been cut and written over."""
-        found: list[Record] = []
-        while not found:
-            data = self._bytes_from_position(max_bytes)
-            offset = 0
-            while (whole := unpack(data, offset)) is not None:
-                record, offset = whole
-                if record.n >= self._next_n:
-                    found.append(record)
-            self._position += offset
-            self._has_unread = offset < len(data)
-            if offset == 0:
-                if len(data) < max_bytes:
-                    break
-                max_bytes *= 2  # one record is larger than what was read
-        if found:
-            self._next_n = found[-1].n + 1
-        return found
-
-    def _bytes_from_position(self, max_bytes: int) -> bytes:
-        assert self._path is not None
-        try:
-            handle = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return b""  # read to its end by every reader, and trimmed
-        try:
-            return os.pread(handle, max_bytes, self._position)
-        finally:
-            os.close(handle)
-
-    def _is_followed(self) -> bool:
-        return self._path is not None and segments(self._folder)[-1] > self._path
-
-    def _read_last_of_segment(self, max_bytes: int) -> list[Record]:
-        """A segment that is followed is complete: what cannot be read now never can be."""
-        found = self._read_on(max_bytes)
-        if not found and self._has_unread:
-            raise CaptureLogError(
-                f"{self._path} is damaged at byte {self._position}, in record {self._next_n}"
-            )
-        if not found and self._segment_after() is None:
-            raise CaptureLogError(f"{self._folder} lacks record {self._next_n}, and has later ones")
-        return found
-
-    def _segment_of(self, n: int) -> Path | None:
-        at_or_before = [path for path in segments(self._folder) if int(path.stem) <= n]
-        return at_or_before[-1] if at_or_before else None
-
-    def _segment_after(self) -> Path | None:
-        """The segment that begins with the very next record, if the present one is read to its end."""
-        following = self._folder / f"{self._next_n:020d}.log"
-        return following if following != self._path and following.exists() else None
-
-    def _open(self, path: Path | None) -> bool:
-        if path is None:
-            return False
-        length = _header_length(path)
-        if length is None:
-            return False
-        self._path, self._position, self._has_unread = path, length, False
-        return True
-
-
-def _header_length(path: Path) -> int | None:
-    found = _header_of(path)
-    return found[2] if found else None
-
-
-def _header_of(path: Path) -> tuple[str, str, int] | None:
-    """The segment's header; None while it is being written; raises CaptureLogError."""
-    with path.open("rb") as file:
-        data = file.read(_HEADER_BYTES)
-    try:
-        return records.read_header(data)
-    except records.NotALog as error:
-        raise CaptureLogError(f"{path}: {error}") from error
-
-
-def names_of(folder: Path) -> tuple[str, str] | None:
-    """(environment, session) that a log was written for; None where it has no whole header yet."""
-    found = _header_of(segments(folder)[0])
-    return found[:2] if found else None
-
-
-class Cursor:
-    """How far one reader of a log got: a small file that only that reader writes."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def load(self) -> int:
-        """The last n that was dealt with; 0 when none was."""
-        try:
-            return int(self._path.read_text())
-        except (FileNotFoundError, ValueError):
-            return 0
-
-    def store(self, n: int) -> None:
-        """Remember n; a crash leaves the old value or the new one."""
-        temporary = self._path.with_suffix(".tmp")
-        temporary.write_text(str(n))
-        temporary.replace(self._path)
+        """Go on where a dead writer stopped: its torn tail is cut, the next n is taken."""
+        end = go_on(segments(self.folder)[-1], self._header)
+        self._file, self._written = end.handle, end.size
+        self.last_n, self.last_received_ns = end.last_n, end.last_received_ns

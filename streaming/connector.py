@@ -5,7 +5,7 @@ It has no database: everything it needs is in its configuration, as plain values
 
 import asyncio
 import gc
-import os
+import resource
 import secrets
 import signal
 import time
@@ -13,28 +13,34 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from registry.refusal import ExitCode, Reason, Refused
-from streaming import dead_session, lifetime, marks, metrics
-from streaming.capture_log import CaptureLog, CaptureLogError, CaptureLogReader, Cursor
+from streaming import capture_metrics, dead_session, lifetime, marks, metrics, room
+from streaming.capture_log import CaptureLog
+from streaming.disk import Disk, DiskFailed
 from streaming.events import GapNotice
 from streaming.file_lock import FileLock, Locked
 from streaming.kalshi.capture import Capture
 from streaming.kalshi.market_lister import MarketLister
 from streaming.kalshi.markets import MarketBoard, Patterns
 from streaming.kalshi.rest import Credentials
+from streaming.lifetime import Tasks
+from streaming.log_keeper import LogKeeper
+from streaming.log_reader import CaptureLogReader, Cursor
+from streaming.old_sessions import end_old_sessions
 from streaming.publisher import Publisher
+from streaming.session_clock import SessionClock
 from streaming.transport import StreamSpec
 
 log = structlog.get_logger()
 
-SYNC_EVERY_SECONDS = 0.05
 TICK_SECONDS = 1.0
-LOOKS_AT_A_DEAD_SESSION = 11  # a tenth of a second apart
+LEAST_DESCRIPTORS, ENOUGH_DESCRIPTORS = 64, 4096
 STOPPED = "stopped"
 # Sent before a planned stop in which the venue goes first, as the simulated exchange does.
 EXPECT_END = signal.SIGUSR1
@@ -62,6 +68,7 @@ class ConnectorConfig:
     subscribe: dict[str, Any] = field(default_factory=dict)
     with_raw: bool = True
     metrics_port: int = 0
+    max_bytes: int = room.MAX_BYTES  # that the environment's capture logs may take
 
     @property
     def is_everything(self) -> bool:
@@ -75,8 +82,10 @@ def run(config: ConnectorConfig) -> None:
     # What is loaded by now stays; a hot path that makes a dozen objects a frame must not scan it again and again.
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+    _require_descriptors()
     with _only_connector(config.capture):
         metrics.init_connector(config.feed)
+        capture_metrics.init_capture(config.feed)
         _serve_metrics(config.metrics_port)
         lifetime.run("connector", Connector(config).run)
 
@@ -87,6 +96,19 @@ def _serve_metrics(port: int) -> None:
     except OSError as error:
         reason = Reason(f"port {port} for /metrics: {error.strerror}", "Name a free one with --metrics-port.")
         raise Refused([reason], exit_code=ExitCode.CONFLICT) from error
+
+
+def _require_descriptors() -> None:
+    """Without room for its files and sockets it would fail in the middle of recording."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = ENOUGH_DESCRIPTORS if most == resource.RLIM_INFINITY else min(most, ENOUGH_DESCRIPTORS)
+    if allowed < LEAST_DESCRIPTORS:
+        reason = Reason(
+            f"this process may open {allowed} files; a connector needs {LEAST_DESCRIPTORS}",
+            "Raise the limit (ulimit -n 1024).",
+        )
+        raise Refused([reason], exit_code=ExitCode.UNAVAILABLE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
 
 
 def _only_connector(folder: Path) -> FileLock:
@@ -111,8 +133,11 @@ def new_session(feed: str, now: datetime) -> str:
 class Connector:
     """One session."""
 
-    def __init__(self, config: ConnectorConfig) -> None:
+    def __init__(
+        self, config: ConnectorConfig, *, disk: Disk | None = None, clock: SessionClock | None = None
+    ) -> None:
         self._config = config
+        self._disk, self._clock = disk or Disk(), clock or SessionClock()
         self.session = new_session(config.feed, datetime.now(UTC))
         self.folder = config.capture / self.session
         self._board = MarketBoard(Patterns(config.tickers, config.series, config.is_everything))
@@ -120,37 +145,67 @@ class Connector:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Record until `stop`, then drain; raises Refused when the venue does not take our key."""
-        notices = await self._end_dead_sessions()
-        self._log = CaptureLog(self.folder, environment=self._config.environment, session=self.session)
+        notices = await end_old_sessions(self._config.capture, self._config.environment)
+        self._log = self._open_log()
         self._log.mark(self._start_mark())
-        self._capture = Capture(self._config, self._log, self._board)
+        self._capture = Capture(self._config, self._log, self._board, self._clock)
+        self._keeper = self._keep(self._log, self._capture)
         lister = MarketLister(self._config, self._board, self._capture)
         publisher = self._publisher(notices)
         self._log.on_append = _setter(self._capture.fresh, publisher.fresh)
         asyncio.get_running_loop().add_signal_handler(EXPECT_END, self._capture.expect_end)
         try:
             async with asyncio.TaskGroup() as group:
-                helpers = [group.create_task(job()) for job in (self._sync, self._tick, lister.run)]
-                group.create_task(publisher.run(self._config.nats_url, self._writing_ended), name="publisher")
-                await self._record(stop)
-                for helper in helpers:
-                    helper.cancel()
+                tasks = Tasks(group)
+                tasks.start("sync", self._keeper.keep_synced)
+                tasks.start("tick", self._tick)
+                tasks.start("lister", lister.run)
+                publish = partial(publisher.run, self._config.nats_url, self._writing_ended)
+                tasks.start("publisher", publish, may_end=self._writing_ended)
+                try:
+                    await self._record(stop)
+                finally:
+                    tasks.end()
         finally:
             # After a failure no end mark is written: what was lost with it is the `process_crash` gap's to tell.
-            with suppress(OSError):
+            with suppress(OSError, DiskFailed):
                 self._log.close()
+            self._keeper.close()
+
+    def _open_log(self) -> CaptureLog:
+        return CaptureLog(
+            self.folder,
+            environment=self._config.environment,
+            session=self.session,
+            clock=self._clock.now_ns,
+            schedule=asyncio.get_running_loop().call_soon,
+            disk=self._disk,
+        )
+
+    def _keep(self, capture_log: CaptureLog, capture: Capture) -> LogKeeper:
+        keeper = LogKeeper(
+            capture_log,
+            self._config.capture,
+            feed=self._config.feed,
+            max_bytes=self._config.max_bytes,
+            on_level=capture.set_room,
+            disk=self._disk,
+        )
+        keeper.look()
+        return keeper
 
     async def _record(self, stop: asyncio.Event) -> None:
         try:
             await self._capture.run(stop)
         except Refused:  # the venue's, with its gap marked: nothing was lost by us
-            self._end("refused")
+            await self._end("refused")
             raise
         self._log.mark(self._teardown_mark())
-        self._end(STOPPED)
+        await self._end(STOPPED)
 
-    def _end(self, reason: str) -> None:
+    async def _end(self, reason: str) -> None:
         self._log.mark(marks.SessionEnd(reason=reason))
+        await self._keeper.settle()
         self._writing_ended.set()
         log.info("session ended", session=self.session, reason=reason, records=self._log.last_n)
 
@@ -165,20 +220,6 @@ class Connector:
             planned=True,
             fault="ours",
         )
-
-    async def _end_dead_sessions(self) -> list[GapNotice]:
-        """Sessions that crashed, or could not publish all: the bus has to be told."""
-        notices = []
-        for folder in sorted(path for path in self._config.capture.iterdir() if path.is_dir()):
-            try:
-                await _see_it_ended(folder)
-                notice = dead_session.unannounced(folder)
-            except (CaptureLogError, OSError, ValueError) as error:  # an old log must not stop a new one
-                log.error("old session not readable", folder=str(folder), error=str(error))
-                continue
-            if notice is not None:
-                notices.append(notice)
-        return notices
 
     def _announced(self, notice: GapNotice) -> None:
         with suppress(OSError):  # the shipper may have removed the folder
@@ -199,31 +240,42 @@ class Connector:
 
     def _publisher(self, notices: list[GapNotice]) -> Publisher:
         return Publisher(
-            CaptureLogReader(self.folder),
+            CaptureLogReader(self.folder, on_trimmed=self._trimmed),
             Cursor(self.folder / dead_session.PUBLISHED),
             session=self.session,
             stream=self._config.stream,
             with_raw=self._config.with_raw,
             notices=notices,
             on_announced=self._announced,
+            mark=self._log.mark,
         )
 
-    async def _sync(self) -> None:
-        """Force the log to the disk every 50 ms, in a thread: a slow disk must not stop the reading."""
-        histogram = metrics.CONNECTOR_SYNC_SECONDS.labels(self._config.feed)
-        while True:
-            await asyncio.sleep(SYNC_EVERY_SECONDS)
-            if (handle := self._log.take_unsynced()) is not None:
-                with histogram.time():
-                    await asyncio.to_thread(_sync_and_close, handle)
+    def _trimmed(self, first_n: int, last_n: int) -> None:
+        """The publisher was so far behind that what it had not read went, for want of room: raw has it."""
+        at = (self._log.last_n, self._log.last_received_ns)
+        hole = marks.GapOpen(
+            cause="stream_hole",
+            connection=0,
+            from_ns=at[1],
+            after_n=at[0],
+            fault="ours",
+            unpublished_from=first_n,
+            unpublished_to=last_n,
+        )
+        opened = self._log.mark(hole)
+        self._log.mark(marks.GapClose(gap=opened, to_ns=self._clock.now_ns()))
+        capture_metrics.TRIMMED.labels(self._config.feed).inc(last_n - first_n + 1)
+        log.error("records were not published and had to go", first=first_n, last=last_n)
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            now_ns = time.time_ns()
+            if (stepped := self._clock.check()) is not None:
+                self._capture.clock_was_set(stepped.step_ns, stepped.ahead_ns)
             self._log.mark(marks.Tick(frames=self._capture.frames))
-            self._turn_markets(now_ns)
-            self._capture.on_time(now_ns)
+            self._turn_markets(time.time_ns())
+            self._keeper.look()
+            self._capture.on_time()
             metrics.CONNECTOR_CAPTURE_LAST_N.labels(self._config.feed).set(self._log.last_n)
 
     def _turn_markets(self, now_ns: int) -> None:
@@ -234,30 +286,9 @@ class Connector:
         self._board.forget_over(now_ns)
 
 
-def _needs_no_end(folder: Path) -> bool:
-    last = dead_session.last_record(folder)
-    return last is None or dead_session.is_end(last)
-
-
-async def _see_it_ended(folder: Path) -> None:
-    """The shipper may be ending it at this very moment: look until it has."""
-    for _ in range(LOOKS_AT_A_DEAD_SESSION):
-        if dead_session.end_dead_session(folder) or _needs_no_end(folder):
-            return
-        await asyncio.sleep(0.1)
-    log.error("old session not ended", folder=str(folder))
-
-
 def _setter(*events: asyncio.Event) -> Callable[[], None]:
     def set_all() -> None:
         for event in events:
             event.set()
 
     return set_all
-
-
-def _sync_and_close(handle: int) -> None:
-    try:
-        os.fdatasync(handle)
-    finally:
-        os.close(handle)

@@ -3,41 +3,61 @@
 from pathlib import Path
 
 from streaming import marks
-from streaming.capture_log import CaptureLog, CaptureLogReader, Cursor, names_of, segments
+from streaming.capture_log import CaptureLog
 from streaming.events import GapNotice
 from streaming.file_lock import Locked
 from streaming.kalshi.normalizer import gap_notice
+from streaming.log_reader import CaptureLogError, CaptureLogReader, Cursor, names_of, segments
 from streaming.records import Kind, Record
 
 PUBLISHED = "published.cursor"
+SHIPPED = "shipped.cursor"
 ANNOUNCED = "announced"
 
 
-def end_dead_session(folder: Path) -> bool:
+def end_dead_session(folder: Path, *, environment: str | None = None) -> bool:
     """Cut the torn tail and append `process_crash` and end marks, unless the writer lives or wrote its end mark.
 
-    Safe to call from several processes at once: the log's writer lock lets one of them do it.
+    Safe to call from several processes at once: the log's writer lock lets one of them do it. Raises CaptureLogError
+    where the log ends before what was shipped of it: a mark would take an n that the archive knows as something else;
+    and where it is another session's or, if `environment` is given, another environment's.
     """
+    if not segments(folder):
+        return False
     last = last_record(folder)
-    if last is None or is_end(last):
+    if last is not None and is_end(last):
         return False
-    names = names_of(folder)
-    if names is None:
-        return False
+    _require_whole(folder, last)
+    # Killed while it made its first segment: only the folder says what was to be recorded.
+    names = names_of(folder) or (environment or folder.parent.name, folder.name)
+    if names != (environment or names[0], folder.name):
+        raise CaptureLogError(f"{folder} holds the log of {names[0]}, session {names[1]}")
     try:
         log = CaptureLog(folder, environment=names[0], session=names[1])
     except Locked:
         return False
     try:
         last = last_record(folder)
-        if last is None or is_end(last):
+        if last is not None and is_end(last):
             return False
-        if not _is_crash(last):  # a full disk may have taken the crash mark and not the end mark
+        _require_whole(folder, last)
+        if last is None or not _is_crash(
+            last
+        ):  # a full disk may have taken the crash mark and not the end mark
             log.mark(_crash_mark(folder, last))
         log.mark(marks.SessionEnd(reason="process_crash"))
         return True
     finally:
         log.close()
+
+
+def _require_whole(folder: Path, last: Record | None) -> None:
+    """Its end may be damaged or cut: then records that are shipped have the next n already."""
+    shipped, last_n = Cursor(folder / SHIPPED).load(), last.n if last else 0
+    if last_n < shipped:
+        raise CaptureLogError(
+            f"{folder} ends at record {last_n}; {shipped} were shipped: its end is damaged or cut"
+        )
 
 
 def unannounced(folder: Path) -> GapNotice | None:
@@ -78,8 +98,8 @@ def _crash_of(folder: Path, last: Record) -> tuple[int, marks.GapOpen] | None:
         return None  # its segment is shipped and gone
     reader = CaptureLogReader(folder, from_n=starts[-1])
     before = None
-    while records := reader.read():
-        before = next((record for record in records if record.n == last.n - 1), before)
+    while found := reader.read():
+        before = next((record for record in found if record.n == last.n - 1), before)
     mark = marks.decode(before.payload) if before and before.kind == Kind.MARK else None
     return (last.n - 1, mark) if isinstance(mark, marks.GapOpen) else None
 
@@ -95,8 +115,8 @@ def last_record(folder: Path) -> Record | None:
     for segment in reversed(segments(folder)):
         reader = CaptureLogReader(folder, from_n=int(segment.stem))
         last = None
-        while records := reader.read():
-            last = records[-1]
+        while found := reader.read():
+            last = found[-1]
         if last is not None:
             return last
     return None
@@ -112,14 +132,15 @@ def _is_crash(record: Record) -> bool:
     return isinstance(mark, marks.GapOpen) and mark.cause == "process_crash"
 
 
-def _crash_mark(folder: Path, last: Record) -> marks.GapOpen:
+def _crash_mark(folder: Path, last: Record | None) -> marks.GapOpen:
+    last_n = last.n if last else 0
     published = Cursor(folder / PUBLISHED).load()
-    unpublished = (published + 1, last.n) if published < last.n else (0, 0)
+    unpublished = (published + 1, last_n) if published < last_n else (0, 0)
     return marks.GapOpen(
         cause="process_crash",
         connection=0,
-        from_ns=last.received_ns,
-        after_n=last.n,
+        from_ns=last.received_ns if last else (folder / "writer.lock").stat().st_mtime_ns,
+        after_n=last_n,
         fault="ours",
         healable=False,
         unpublished_from=unpublished[0],

@@ -91,6 +91,10 @@ class Failpoints:
         self._armed = dict(_parse(one) for one in text.split(",") if one)
         self._seen: Counter[str] = Counter()
 
+    def has(self, point: str) -> bool:
+        """Whether something is to happen at `point`."""
+        return point in self._armed
+
     def reach(self, point: str) -> None:
         """The process stands at `point`."""
         if point not in self._armed:
@@ -136,3 +140,9 @@ def arm(text: str) -> None:
     """Arm this very process, from a test within it; an empty text disarms."""
     global reach
     reach = Failpoints(text).reach if text else _nothing
+
+
+def is_armed(point: str) -> bool:
+    """Whether anything happens at `point`: for a step that only a test divides in two."""
+    armed = getattr(reach, "__self__", None)
+    return isinstance(armed, Failpoints) and armed.has(point)

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 import uvloop
@@ -14,13 +14,17 @@ import uvloop
 from registry.refusal import Refused
 
 Job = Callable[[asyncio.Event], Awaitable[None]]
+Done = TypeVar("Done")
 
 # Ctrl-C reaches the whole terminal group and a supervisor then signals as well: that is one request, not two.
 SAME_REQUEST_SECONDS = 1.0
 
 
 def run(component: str, *jobs: Job) -> None:
-    """A process's main: logs as `component`, ends with its jobs, exits with code 1 if one of them fails."""
+    """A process's main: logs as `component`, ends with its jobs.
+
+    If one of them fails it exits with that failure's `exit_code`, or 1.
+    """
     configure_logging(component)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -30,11 +34,11 @@ def run(component: str, *jobs: Job) -> None:
         if refused is not None and others is None:
             raise _first(refused) from None
         structlog.get_logger().error("ended by a failure", exc_info=failures)
-        sys.exit(1)
+        sys.exit(getattr(_first(failures), "exit_code", 1))
 
 
 async def run_until_stopped(*jobs: Job) -> None:
-    """Run `jobs` until SIGTERM or SIGINT: each is given the event that says when to come to its end.
+    """Run `jobs` until SIGTERM, SIGINT or SIGHUP: each is given the event that says when to come to its end.
 
     The first job to fail cancels the others and its exception is raised (in an ExceptionGroup); the first to return
     asks the others to come to their end too, so that nothing goes on half alive.
@@ -66,8 +70,63 @@ def stay_cancelled() -> None:
 
 
 async def _run_job(job: Job, stop: asyncio.Event) -> None:
-    await job(stop)
+    try:
+        await job(stop)
+    except asyncio.CancelledError:
+        stay_cancelled()
+        raise RuntimeError("ended by a cancellation that nobody asked for") from None
     stop.set()
+
+
+def result_of(task: "asyncio.Task[Done]") -> Done:
+    """The result of a task that is done; one that was cancelled behind our back has failed."""
+    if task.cancelled():
+        raise RuntimeError(f"the task {task.get_name()!r} was cancelled")
+    return task.result()
+
+
+class Tasks:
+    """A TaskGroup's tasks of which none may end before the others: whichever does, ends the process."""
+
+    def __init__(self, group: asyncio.TaskGroup) -> None:
+        self._group = group
+        self._all: list[asyncio.Task[None]] = []
+        self._is_over = False
+
+    def start(
+        self, name: str, job: Callable[[], Awaitable[None]], *, may_end: asyncio.Event | None = None
+    ) -> None:
+        """Run `job`; it may come to its end only once `may_end` is set."""
+        task = self._group.create_task(self._run(name, job, may_end), name=name)
+        if may_end is None:
+            self._all.append(task)
+
+    def end(self) -> None:
+        """From here on they may all end; those that would not by themselves are cancelled."""
+        self._is_over = True
+        for task in self._all:
+            task.cancel()
+
+    def failed(self) -> None:
+        """Something else has failed already: that they end now is its consequence."""
+        self._is_over = True
+
+    async def _run(
+        self, name: str, job: Callable[[], Awaitable[None]], may_end: asyncio.Event | None
+    ) -> None:
+        try:
+            await job()
+        except asyncio.CancelledError:
+            if self._is_over:
+                raise
+            self._is_over = True
+            raise RuntimeError(f"the task {name!r} was cancelled") from None
+        except BaseException:
+            self._is_over = True
+            raise
+        if may_end is None or not may_end.is_set():
+            self._is_over = True
+            raise RuntimeError(f"the task {name!r} came to an end")
 
 
 def _first(failures: BaseExceptionGroup[Any]) -> BaseException:
@@ -78,7 +137,9 @@ def _first(failures: BaseExceptionGroup[Any]) -> BaseException:
 
 
 class _Signals:
-    """SIGTERM and SIGINT set `stop`; a second one ends the process there and then."""
+    """SIGTERM, SIGINT and SIGHUP set `stop`; a second one ends the process there and then."""
+
+    _NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
     def __init__(self, stop: asyncio.Event) -> None:
         self._stop = stop
@@ -86,11 +147,11 @@ class _Signals:
         self._asked_at: float | None = None
 
     def __enter__(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in self._NUMBERS:
             self._loop.add_signal_handler(number, self._receive, number)
 
     def __exit__(self, *_: object) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in self._NUMBERS:
             self._loop.remove_signal_handler(number)
 
     def _receive(self, number: int) -> None:

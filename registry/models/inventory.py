@@ -28,6 +28,7 @@ GAP_TYPES = (
     "capture_loss",
     "oversize_frame",
     "oversize_event",
+    "buffer_overflow",
     "process_crash",
     "exchange_outage",
     "exchange_paused",

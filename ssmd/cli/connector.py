@@ -90,6 +90,7 @@ def config_of(
         subscribe=dict(plan.subscribe_params),
         with_raw=transport.raw == "core",
         metrics_port=metrics_port,
+        max_bytes=plan.spec.capture.max_bytes,
     )
 
 

@@ -3,53 +3,53 @@
 import asyncio
 import time
 from contextlib import suppress
-from typing import Protocol
+from typing import Any
 
 import structlog
-from prometheus_client import Counter
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from streaming import marks, metrics
-from streaming.capture_log import CaptureLog, CaptureLogReader
+from streaming import capture_metrics, marks, metrics
+from streaming.capture_log import CaptureLog
 from streaming.kalshi.back_off import BackOff
+from streaming.kalshi.capture_config import CaptureConfig
 from streaming.kalshi.consequences import Consequences
 from streaming.kalshi.findings import Finding
+from streaming.kalshi.frame_counts import FrameCounts
 from streaming.kalshi.handshake import cause_of, key_refused, retry_after, status_of
 from streaming.kalshi.markets import MarketBoard
-from streaming.kalshi.messages import raw_type
-from streaming.kalshi.rest import Credentials
+from streaming.kalshi.overflow import CAUSE, Overflow
 from streaming.kalshi.session import KalshiSession, ProtocolError
 from streaming.kalshi.socket import NO_CLOSE, TOO_LARGE, KalshiSocket
+from streaming.lifetime import result_of
+from streaming.log_reader import CaptureLogReader
 from streaming.recording import OpenGaps
 from streaming.records import Kind, Record
+from streaming.session_clock import SessionClock
 
 log = structlog.get_logger()
-
-
-class CaptureConfig(Protocol):
-    """What capture needs of a connector's configuration."""
-
-    @property
-    def feed(self) -> str: ...
-    @property
-    def endpoint(self) -> str: ...
-    @property
-    def credentials(self) -> Credentials | None: ...
-    @property
-    def subscribe(self) -> dict[str, bool]: ...
 
 
 class Capture:
     """Connection after connection, until it is told to stop; `fresh` is set whenever the log has grown."""
 
-    def __init__(self, config: CaptureConfig, capture_log: CaptureLog, board: MarketBoard) -> None:
+    def __init__(
+        self,
+        config: CaptureConfig,
+        capture_log: CaptureLog,
+        board: MarketBoard,
+        clock: SessionClock | None = None,
+    ) -> None:
         self.fresh = asyncio.Event()
         self.frames = 0
         self._config = config
         self._log = capture_log
         self._board = board
+        self._clock = clock or SessionClock()
         self._gaps = OpenGaps(capture_log, config.feed)
-        self._consequences = Consequences(capture_log, self._gaps, board, feed=config.feed)
+        self.overflow = Overflow(capture_log, self._gaps, config.feed)
+        self._consequences = Consequences(
+            capture_log, self._gaps, board, feed=config.feed, overflow=self.overflow
+        )
         self.listing_due = self._consequences.listing_due
         self._reader = CaptureLogReader(capture_log.folder)
         self._connection = 0
@@ -57,11 +57,9 @@ class Capture:
         self._end_is_expected = False
         self._socket: KalshiSocket | None = None
         self._session: KalshiSession | None = None
-        self._disk_failed: OSError | None = None
         self._given_up: ProtocolError | None = None
         self._back_off = BackOff()
-        self._received: dict[str, Counter] = {}
-        self._lag = metrics.CONNECTOR_LAG.labels(config.feed)
+        self._counts = FrameCounts(config.feed)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Record until `stop`; raises Refused when the venue refuses our key at the first attempt."""
@@ -77,8 +75,7 @@ class Capture:
                     timeout=self._back_off.next_wait(),
                     return_when=asyncio.FIRST_COMPLETED,
                 )
-                if conversation.done():
-                    conversation.result()
+                self._require_alive(stopping, conversation)
         finally:
             conversation.cancel()
             stopping.cancel()
@@ -92,23 +89,35 @@ class Capture:
     def want_books(self) -> None:
         """The board has changed: subscribe what is wanted now."""
         if self._session is not None:
-            self._session.want(self._board.wanted(), now_ns=time.time_ns())
+            self._session.want(self._board.wanted(), now_ns=self._clock.steady_ns())
             self.fresh.set()
 
-    def _want_what_is_known(self, session: KalshiSession, now_ns: int) -> None:
+    def _want_what_is_known(self, session: KalshiSession) -> None:
         """REST may be down for long: until it answers, the books that we know of are better than none."""
-        session.want(self._board.wanted(), now_ns=now_ns, is_complete=False)
+        session.want(self._board.wanted(), now_ns=self._clock.steady_ns(), is_complete=False)
 
-    def on_time(self, now_ns: int) -> None:
+    def on_time(self) -> None:
         """Once a second."""
         if self._session is None:
             return
-        self._want_what_is_known(self._session, now_ns)
+        self._want_what_is_known(self._session)
         try:
-            self._draw(self._session.on_time(now_ns), now_ns)
+            self._draw(self._session.on_time(self._clock.steady_ns()), self._clock.now_ns())
         except ProtocolError as error:
             self._give_up(error)
         self.fresh.set()
+
+    def set_room(self, level: int) -> None:
+        """The level of the policy that there is room for."""
+        self.overflow.set_level(level, now_ns=self._clock.now_ns())
+        if self.overflow.wants_new_connection and self._socket is not None and self._given_up is None:
+            self._drop_connection(ProtocolError("frames were dropped: books are asked anew", cause=CAUSE))
+
+    def clock_was_set(self, step_ns: int, ahead_ns: int) -> None:
+        """The wall clock stepped: said in the log, since its times are what everybody reads."""
+        self._log.mark(marks.ClockStep(step_ns=step_ns, ahead_ns=ahead_ns))
+        capture_metrics.CLOCK_STEPS.labels(self._config.feed).inc()
+        log.warning("the wall clock was set", step_ns=step_ns, ahead_ns=ahead_ns)
 
     # -- connections ------------------------------------------------------------------------------
 
@@ -126,34 +135,38 @@ class Capture:
         self._begin(socket)
         ended = asyncio.create_task(socket.ended(), name="connection")
         await asyncio.wait({ended, stopping, conversation}, return_when=asyncio.FIRST_COMPLETED)
-        if conversation.done():
-            conversation.result()
+        self._require_alive(stopping, conversation)
         if not ended.done():
             await socket.close()
-        code, reason = await ended
+        await asyncio.wait({ended})
+        code, reason = result_of(ended)
         self._back_off.connected_for(time.monotonic() - opened_at)
         self._finish(code, reason, is_planned=stopping.done() or self._end_is_expected)
-        if self._disk_failed:
-            raise self._disk_failed
+
+    def _require_alive(self, *tasks: "asyncio.Task[Any]") -> None:
+        for task in tasks:
+            if task.done():
+                result_of(task)
 
     async def _open(self, stopping: "asyncio.Task[bool]") -> KalshiSocket | None:
         """None when we are asked to stop meanwhile."""
         opening = asyncio.create_task(
-            KalshiSocket.open(self._config.endpoint, self._config.credentials), name="open"
+            KalshiSocket.open(self._config.endpoint, self._config.credentials, clock=self._clock.now_ns),
+            name="open",
         )
         try:
             await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            return await opening if opening.done() else None
+            return result_of(opening) if opening.done() else None
         finally:
             opening.cancel()
 
     def _begin(self, socket: KalshiSocket) -> None:
         self._connection += 1
-        self._last_frame = (self._log.last_n, time.time_ns())
+        self._last_frame = (self._log.last_n, self._clock.now_ns())
         self._log.mark(marks.ConnectionOpen(connection=self._connection), connection=self._connection)
         self._session = KalshiSession(use_yes_price=bool(self._config.subscribe.get("use_yes_price", False)))
-        self._session.start(now_ns=time.time_ns())
-        self._want_what_is_known(self._session, time.time_ns())
+        self._session.start(now_ns=self._clock.steady_ns())
+        self._want_what_is_known(self._session)
         self._socket, self._given_up = socket, None
         socket.listen(self._on_frame)
         self.listing_due.set()
@@ -164,6 +177,7 @@ class Capture:
         log.info("connected", endpoint=self._config.endpoint, connection=self._connection)
 
     def _finish(self, code: int, reason: str, *, is_planned: bool) -> None:
+        self._log.try_again()
         self._interpret_all()  # what the last frames tell belongs to this connection
         if self._socket is not None:
             n, received_ns = self._last_frame
@@ -184,6 +198,8 @@ class Capture:
             self._lost(cause, detail, fault="unknown")
 
     def _lost(self, cause: str, detail: dict[str, object], *, fault: str) -> None:
+        if cause == CAUSE:
+            return  # its gap is open already, until the next connection is ready
         after_n, from_ns = self._last_frame
         gap = marks.GapOpen(
             cause=cause,
@@ -204,7 +220,7 @@ class Capture:
         log.warning("not connected", endpoint=self._config.endpoint, error=str(error)[:300], status=status)
         self._back_off.asked_to_wait(retry_after(error))
         if self._last_frame == (0, 0):
-            self._last_frame = (self._log.last_n, time.time_ns())
+            self._last_frame = (self._log.last_n, self._clock.now_ns())
         fault = "ours" if cause == "auth_failed" else "unknown"
         self._lost(cause, {"status": status, "reason": str(error)[:300]}, fault=fault)
         if cause == "auth_failed" and self._connection == 0:
@@ -214,13 +230,13 @@ class Capture:
     # -- frames -----------------------------------------------------------------------------------
 
     def _on_frame(self, kind: int, payload: bytes, received_ns: int) -> None:
-        """On disk first; called by the socket as bytes arrive."""
-        try:
-            n = self._log.append(payload, kind=kind, connection=self._connection, received_ns=received_ns)
-        except OSError as error:
-            self._disk_failed = error
-            metrics.CONNECTOR_ERRORS_TOTAL.labels(self._config.feed, "capture").inc()
-            raise
+        """Into the log before anything reads it; called by the socket as bytes arrive."""
+        overflow = self.overflow
+        if overflow.level and not overflow.takes(
+            payload, connection=self._connection, last_frame=self._last_frame
+        ):
+            return
+        n = self._log.append(payload, kind=kind, connection=self._connection, received_ns=received_ns)
         self.frames += 1
         self._last_frame = (n, received_ns)
 
@@ -244,11 +260,16 @@ class Capture:
             if record.kind == Kind.MARK or record.connection != self._connection or self._session is None:
                 continue
             try:
-                findings = self._session.receive(record.payload, n=record.n, received_ns=record.received_ns)
+                findings = self._session.receive(
+                    record.payload,
+                    n=record.n,
+                    received_ns=record.received_ns,
+                    now_ns=self._clock.steady_ns(),
+                )
             except ProtocolError as error:
                 self._give_up(error)
                 continue
-            self._count(self._session, record)
+            self._counts.add(self._session.frame_type, self._session.sent_ms, record.received_ns)
             if findings:
                 self._draw(findings, record.received_ns)
 
@@ -256,15 +277,6 @@ class Capture:
         self._consequences.draw(
             findings, connection=self._connection, last_frame=self._last_frame, now_ns=now_ns
         )
-
-    def _count(self, session: KalshiSession, record: Record) -> None:
-        kind = raw_type(session.frame_type)
-        counter = self._received.get(kind)
-        if counter is None:
-            counter = self._received[kind] = metrics.CONNECTOR_RECEIVED.labels(self._config.feed, kind)
-        counter.inc()
-        if session.sent_ms is not None:
-            self._lag.set(record.received_ns / 1e9 - session.sent_ms / 1e3)
 
     async def _send(self) -> None:
         socket, session = self._socket, self._session
@@ -276,8 +288,11 @@ class Capture:
 
     def _give_up(self, error: ProtocolError) -> None:
         """The conversation cannot go on: end the connection, the next one starts anew."""
-        log.warning("conversation given up", error=str(error))
         metrics.CONNECTOR_ERRORS_TOTAL.labels(self._config.feed, "venue").inc()
+        self._drop_connection(error)
+
+    def _drop_connection(self, error: ProtocolError) -> None:
+        log.warning("conversation given up", error=str(error))
         self._session, self._given_up = None, error
         if self._socket is not None:
             self._socket.abort()

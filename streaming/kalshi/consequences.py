@@ -16,6 +16,7 @@ from streaming.kalshi.findings import (
     SequenceGap,
 )
 from streaming.kalshi.markets import MarketBoard
+from streaming.kalshi.overflow import Overflow
 from streaming.recording import OpenGaps, incomplete_mark, sequence_gap_mark
 
 log = structlog.get_logger()
@@ -29,8 +30,17 @@ OF_BOOKS = ("sequence_gap", "subscription_incomplete")
 class Consequences:
     """`listing_due` is set whenever what REST says of the markets may be news."""
 
-    def __init__(self, capture_log: CaptureLog, gaps: OpenGaps, board: MarketBoard, *, feed: str) -> None:
+    def __init__(
+        self,
+        capture_log: CaptureLog,
+        gaps: OpenGaps,
+        board: MarketBoard,
+        *,
+        feed: str,
+        overflow: Overflow | None = None,
+    ) -> None:
         self.listing_due = asyncio.Event()
+        self._overflow = overflow or Overflow(capture_log, gaps, feed)
         self._log, self._gaps, self._board, self._feed = capture_log, gaps, board, feed
 
     def draw(
@@ -47,6 +57,8 @@ class Consequences:
                     self._sequence_gap(finding, connection, now_ns)
                 case BooksHealed():
                     self._gaps.close(["sequence_gap"], to_ns=now_ns, connection=connection, sid=finding.sid)
+                case BooksMissing() if self._overflow.hurts_sequences:
+                    pass  # its snapshot came perhaps, and was dropped: the open gap says so
                 case BooksMissing():
                     for ticker in finding.tickers:
                         self._gaps.open(incomplete_mark(ticker, connection=connection, after=last_frame))
@@ -56,17 +68,20 @@ class Consequences:
     def _ready(self, finding: Ready, connection: int, now_ns: int) -> None:
         self._log.mark(marks.ConnectionReady(connection, finding.tickers), connection=connection)
         self._gaps.close(LOST, to_ns=now_ns)
+        self._overflow.ready(now_ns=now_ns)
         # What was missing on an earlier connection was asked for anew on this one.
         self._gaps.close_earlier(OF_BOOKS, to_ns=now_ns, than_connection=connection)
         log.info("ready", books=finding.tickers, connection=connection)
 
     def _sequence_gap(self, finding: SequenceGap, connection: int, now_ns: int) -> None:
+        if finding.channel == LIFECYCLE:  # a market may have been created or determined unheard
+            self.listing_due.set()
+        if self._overflow.hurts_sequences:
+            return  # what was skipped is what we dropped, and lies inside the gap that is open
         metrics.CONNECTOR_ERRORS_TOTAL.labels(self._feed, "sequence").inc()
         self._gaps.open(sequence_gap_mark(finding, connection=connection, now_ns=now_ns))
         if not finding.tickers:  # no book to wait for: what was skipped is all that is missing
             self._gaps.close(["sequence_gap"], to_ns=now_ns, connection=connection, sid=finding.skipped.sid)
-        if finding.channel == LIFECYCLE:  # a market may have been created or determined unheard
-            self.listing_due.set()
 
     def _found(self, ticker: str, connection: int, now_ns: int) -> None:
         self._gaps.close(["subscription_incomplete"], to_ns=now_ns, connection=connection, ticker=ticker)

@@ -89,8 +89,9 @@ class KalshiSession:
         out, self._outbox = self._outbox, []
         return out
 
-    def receive(self, frame: bytes, *, n: int, received_ns: int) -> list[Finding]:
-        """Advance the conversation by one frame; raises ProtocolError."""
+    def receive(self, frame: bytes, *, n: int, received_ns: int, now_ns: int | None = None) -> list[Finding]:
+        """Advance the conversation by one frame, at `now_ns` of the clock that `on_time` is given; raises ProtocolError."""
+        now_ns = received_ns if now_ns is None else now_ns
         try:
             envelope = messages.decode_envelope(frame)
         except msgspec.DecodeError:
@@ -99,11 +100,11 @@ class KalshiSession:
         self.frame_type, self.sent_ms = envelope.type, envelope.sending_ts_ms
         if self._sequence.is_repeated(envelope.sid, envelope.seq):
             return []  # what it says is from before what we know
-        findings = self._drained() + self._check(envelope, received_ns)
+        findings = self._drained() + self._check(envelope, now_ns)
         if envelope.sid is not None:
             self._last_seen[envelope.sid] = (n, received_ns)
         with suppress(msgspec.DecodeError, RecursionError):  # a field is not as it should be: likewise
-            findings += self._interpret(envelope, received_ns)
+            findings += self._interpret(envelope, now_ns)
         return findings + self._readiness()
 
     def on_time(self, now_ns: int) -> list[Finding]:
@@ -278,9 +279,7 @@ class KalshiSession:
         self._send(sent.action, sent.channel, sent.tickers, now_ns, tries=sent.tries + 1)
 
     def _overdue_books(self, now_ns: int) -> list[Finding]:
-        late = [
-            ticker for ticker, (asked, _) in self._books_due.items() if now_ns - asked > SNAPSHOT_WITHIN_NS
-        ]
+        late = [one for one, (asked, _) in self._books_due.items() if now_ns - asked > SNAPSHOT_WITHIN_NS]
         if not late or self.books_sid is None:
             return []
         hopeless = tuple(ticker for ticker in late if self._books_due[ticker][1] >= TRIES)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,14 +25,15 @@ OnFrame = Callable[[int, bytes, int], object]  # kind, payload, received_ns
 class _Tapped(ClientConnection):
     """Gives each message away in the turn of the loop in which its bytes arrived: no queue, no task in between."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, clock: Callable[[], int] = time.time_ns, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._clock = clock
         self._early: list[tuple[int, bytes, int]] = []
         self._on_frame: OnFrame = lambda *frame: self._early.append(frame)
         self._parts: list[bytes] = []
         self._kind = Kind.TEXT
         self.active_at = time.monotonic()
-        self.heard_ns = time.time_ns()
+        self.heard_ns = self._clock()
 
     def listen(self, on_frame: OnFrame) -> None:
         """From now on frames go there; first those that came with the handshake's answer."""
@@ -48,7 +50,7 @@ class _Tapped(ClientConnection):
             if event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
                 self._take(event)
                 return
-            self.heard_ns = time.time_ns()
+            self.heard_ns = self._clock()
         super().process_event(event)
 
     def _take(self, frame: Frame) -> None:
@@ -56,12 +58,12 @@ class _Tapped(ClientConnection):
             self._kind = Kind.TEXT if frame.opcode is Opcode.TEXT else Kind.BINARY
         data = bytes(frame.data)
         if frame.fin and not self._parts:
-            self._on_frame(self._kind, data, time.time_ns())
+            self._on_frame(self._kind, data, self._clock())
             return
         self._parts.append(data)
         if frame.fin:
             whole, self._parts = b"".join(self._parts), []
-            self._on_frame(self._kind, whole, time.time_ns())
+            self._on_frame(self._kind, whole, self._clock())
 
 
 class _Connect(connect):
@@ -77,19 +79,31 @@ class KalshiSocket:
     def __init__(self, connection: _Tapped, *, silent_for: float = SILENT_FOR_SECONDS) -> None:
         self._connection = connection
         self._silent_for = silent_for
-        self._watchdog = asyncio.create_task(self._watch(), name="watchdog")
-        self._pings = asyncio.create_task(self._ping(), name="pings")
         self._silent = False
+        self._helpers = (
+            asyncio.create_task(self._watch(), name="watchdog"),
+            asyncio.create_task(self._ping(), name="pings"),
+        )
+        for helper in self._helpers:
+            helper.add_done_callback(self._helper_ended)
 
     @classmethod
     async def open(
-        cls, url: str, credentials: Credentials | None, *, silent_for: float = SILENT_FOR_SECONDS
+        cls,
+        url: str,
+        credentials: Credentials | None,
+        *,
+        silent_for: float = SILENT_FOR_SECONDS,
+        clock: Callable[[], int] = time.time_ns,
     ) -> "KalshiSocket":
-        """Connect and shake hands; raises OSError, TimeoutError or websockets' WebSocketException."""
+        """Connect and shake hands; raises OSError, TimeoutError or websockets' WebSocketException.
+
+        `clock` says when a frame came (Unix ns).
+        """
         headers = credentials.headers("GET", urlsplit(url).path) if credentials else None
         connection = await _Connect(
             url,
-            create_connection=_Tapped,
+            create_connection=partial(_Tapped, clock=clock),
             additional_headers=headers,
             compression=None,
             max_size=MAX_FRAME_BYTES,
@@ -110,10 +124,12 @@ class KalshiSocket:
         await self._connection.send(command.decode())
 
     async def ended(self) -> tuple[int, str]:
-        """Wait for the end: the close code (1006 where there was none) and reason."""
+        """Wait for the end: the close code (1006 where there was none) and reason.
+
+        Raises what ended the watchdog or the pings: nobody would notice a dead connection any more.
+        """
         await self._connection.wait_closed()
-        for task in (self._watchdog, self._pings):
-            task.cancel()
+        self._require_helpers()
         if self._silent:
             return NO_CLOSE, f"nothing was heard for {self._silent_for:.0f} s"
         ours = self._connection.protocol.close_sent
@@ -145,6 +161,19 @@ class KalshiSocket:
             await asyncio.sleep(max(self._silent_for - self._quiet(), 0) + 0.01)
         self._silent = True
         self.abort()
+
+    def _helper_ended(self, helper: "asyncio.Task[None]") -> None:
+        if helper.cancelled() or helper.exception() is not None:
+            self.abort()
+
+    def _require_helpers(self) -> None:
+        dead = [helper for helper in self._helpers if helper.done()]
+        for helper in set(self._helpers) - set(dead):
+            helper.cancel()
+        for helper in dead:
+            if helper.cancelled():
+                raise RuntimeError(f"the task {helper.get_name()} was cancelled")
+            helper.result()
 
     def _quiet(self) -> float:
         return time.monotonic() - self._connection.active_at

@@ -9,6 +9,7 @@ from registry.refusal import ExitCode, Refused
 from streaming import connector, dead_session, marks
 from streaming.capture_log import CaptureLog, CaptureLogReader
 from streaming.connector import Connector, ConnectorConfig, new_session
+from streaming.old_sessions import end_old_sessions
 from streaming.records import Kind
 from streaming.transport import StreamSpec
 from tests.running import free_port
@@ -116,8 +117,7 @@ async def test_an_unreadable_old_session_does_not_stop_a_new_one(nats_server: st
 async def test_a_crash_that_the_shipper_is_ending_right_now_is_still_told(tmp_path: Path) -> None:
     dead = CaptureLog(tmp_path / "demo" / "dead", environment="demo", session="dead")
     dead.append(b"last", kind=Kind.TEXT, connection=1)  # held open, as by a shipper that ends it
-    one = Connector(config(tmp_path, "ws://127.0.0.1:1/", "nats://127.0.0.1:1"))
-    looking = asyncio.create_task(one._end_dead_sessions())
+    looking = asyncio.create_task(end_old_sessions(tmp_path / "demo", "demo"))
     await asyncio.sleep(0.25)
     assert not looking.done()
     dead.close()

@@ -1,7 +1,5 @@
 import asyncio
-import errno
 import json
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -35,9 +33,9 @@ class Config:
 class Recording:
     """A capture that runs, and what it wrote."""
 
-    def __init__(self, folder: Path, endpoint: str, log_type: type[CaptureLog]) -> None:
+    def __init__(self, folder: Path, endpoint: str) -> None:
         self.folder = folder
-        self.log = log_type(folder, environment="demo", session="s")
+        self.log = CaptureLog(folder, environment="demo", session="s")
         self.board = MarketBoard(Patterns(is_everything=True))
         self.capture = Capture(Config(endpoint), self.log, self.board)
         self.log.on_append = self.capture.fresh.set
@@ -63,7 +61,7 @@ class Recording:
         """The markets are listed, and time passes as the connector lets it."""
         while not self.has(kind):
             self.capture.want_books()
-            self.capture.on_time(time.time_ns())
+            self.capture.on_time()
             await asyncio.sleep(0.05)
 
     def gaps(self) -> list[tuple[str, int]]:
@@ -74,10 +72,8 @@ class Recording:
 
 
 @asynccontextmanager
-async def recording(
-    folder: Path, endpoint: str, log_type: type[CaptureLog] = CaptureLog
-) -> AsyncIterator[Recording]:
-    one = Recording(folder / "s", endpoint, log_type)
+async def recording(folder: Path, endpoint: str) -> AsyncIterator[Recording]:
+    one = Recording(folder / "s", endpoint)
     try:
         yield one
     finally:
@@ -248,30 +244,6 @@ async def test_a_stop_is_heard_while_connecting(tmp_path: Path) -> None:
             await one.task
         assert (one.gaps(), one.frames) == ([], [])
     silent.close()
-
-
-class FullDisk(CaptureLog):
-    """Takes no frame after the second."""
-
-    def append(self, payload: bytes, **options: Any) -> int:
-        if b"third" in payload:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return super().append(payload, **options)
-
-
-async def test_a_full_disk_ends_the_capture(tmp_path: Path) -> None:
-    async def script(connection: ServerConnection) -> None:
-        for text in ("first", "second", "third", "fourth"):
-            await connection.send(text)
-        await connection.wait_closed()
-
-    async with venue(script) as url, recording(tmp_path, url, FullDisk) as one:
-        with pytest.raises(OSError, match="No space left"):
-            await asyncio.wait_for(one.task, 5)
-
-        assert errors("capture") >= 1
-        assert one.frames == [b"first", b"second"]
-        assert not one.has(marks.SessionEnd)
 
 
 def waits(count: int, act: Callable[[BackOff], None] = lambda back_off: None) -> list[float]:
