@@ -108,7 +108,10 @@ def _publish(world: World, log: Log, process: Process, notices: list[Event]) -> 
             yield
     waiting: dict[int, Event] = {}
     offered = 0
-    while not (process.has_written_end and (world.happens(0.05, "drain given up") or offered == log.last and not waiting)):
+    while not (
+        process.has_written_end
+        and (world.happens(0.05, "drain given up") or (offered == log.last and not waiting))
+    ):
         yield
         if waiting and (len(waiting) >= WINDOW or world.happens(0.5)):
             _send(world, waiting, next(iter(waiting)))
@@ -232,7 +235,9 @@ def _position(world: World, log: Log) -> Generator[None, None, int]:
     spans = [key[2:] for key in store.kinds["part"] if key[1] == log.session]
     yield
     if design.position_reads_seals:
-        spans += [span[1:] for seal in store.kinds["seal"].values() for span in seal.spans if span[0] == log.session]
+        spans += [
+            span[1:] for seal in store.kinds["seal"].values() for span in seal.spans if span[0] == log.session
+        ]
     reached = first - 1
     for begin, end in sorted(spans):
         if begin <= reached + 1 <= end:

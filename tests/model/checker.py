@@ -3,7 +3,17 @@
 from tests.model.bus import provisional
 from tests.model.capture import event_of
 from tests.model.log import Log
-from tests.model.sealing import SHARDS, Identified, Overlap, at_once, is_covered, latest, parts_of, read_day, rows_of
+from tests.model.sealing import (
+    SHARDS,
+    Identified,
+    Overlap,
+    at_once,
+    is_covered,
+    latest,
+    parts_of,
+    read_day,
+    rows_of,
+)
 from tests.model.world import Event, Gone, Record, World
 
 
@@ -13,11 +23,14 @@ def check(world: World, *, is_sealed: bool) -> None:
     for day in range(1, world.day + 1):
         found |= _check_day(world, day, is_sealed=is_sealed)
     _check_every_record(world, found)
+    touched = {world.appended[uid].session for uid in world.deleted}
     for log in world.logs:
-        _check_session(world, log, found)
+        if log.session not in touched:
+            _check_session(world, log, found)
     _check_seals(world, found)
     _check_bus(world, found)
-    _check_rows(world)
+    if not touched:
+        _check_rows(world)
 
 
 def _check_day(world: World, day: int, *, is_sealed: bool) -> Identified:
@@ -43,17 +56,20 @@ def _check_day(world: World, day: int, *, is_sealed: bool) -> Identified:
 def _check_every_record(world: World, found: Identified) -> None:
     """In the readers' view as it was written, or taken by a power loss that a crash mark discloses."""
     crashes = {one.session: one.n for one in found.values() if one.kind == "crash"}
+    touched = {world.appended[uid].session for uid in world.deleted}
     without_trace = {log.session for log in world.logs if not log.last}
     for uid, record in world.appended.items():
         there = found.get(record.identity)
         if uid not in world.lost:
-            if there is None or there.uid != uid:
+            if there is None and uid in world.deleted:
+                world.suspicious["a record of a deleted manifest that the log no longer had"] += 1
+            elif there is None or there.uid != uid:
                 world.bad("a record is lost")
         elif there is not None and there.uid == uid:
             world.bad("the archive has what the log has lost")
         elif record.session in without_trace:
             world.suspicious["a power loss before the first sync leaves a session without any mark"] += 1
-        elif record.n < crashes.get(record.session, record.n + 1):
+        elif record.session not in touched and record.n < crashes.get(record.session, record.n + 1):
             world.bad("a loss is not disclosed")
 
 
@@ -85,7 +101,7 @@ def _check_bus(world: World, found: Identified) -> None:
     notices = {Event(*one.identity, one.uid) for one in found.values() if one.kind == "crash"}
     final = notices | {event for one in found.values() if (event := event_of(one))}
     beyond = {event for event in kept if event not in final}
-    if any(event.uid not in world.lost for event in beyond):
+    if any(event.uid not in world.lost | world.deleted for event in beyond):
         world.bad("the provisional archive has what the final one lacks")
     if beyond:
         world.suspicious["an event on the bus whose frame a power loss took"] += len(beyond)

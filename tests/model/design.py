@@ -63,11 +63,9 @@ class Faults:
     recreate: float = 0.003
     midnight: float = 0.012
     put_lands_late: float = 0.0  # after the process that sent it is dead
-    manifest_lost: float = 0.0  # somebody deletes it by hand
-
-    def with_the_unlikely(self) -> "Faults":
-        """Also what a store's promises exclude, and what only a network or an operator's hand can do."""
-        return replace(self, put_lands_late=0.03, manifest_lost=0.006)
+    manifest_deleted: float = 0.0  # by hand
 
 
 NO_FAULTS = Faults(**dict.fromkeys(Faults.__dataclass_fields__, 0.0))
+LATE_PUTS = replace(Faults(), put_lands_late=0.25)  # no store promises against it, a proxy may do it
+DELETED_MANIFESTS = replace(Faults(), manifest_deleted=0.006)

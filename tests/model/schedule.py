@@ -62,10 +62,9 @@ class Schedule:
             world.stream.recreate()
         if world.happens(faults.midnight / 0.15, "midnight"):
             world.day += 1
-        if world.happens(faults.manifest_lost / 0.15) and world.store.kinds["part"]:
-            world.faults_seen["manifest lost"] += 1
-            world.store.delete("part", world.random.choice(list(world.store.kinds["part"])))
-        if world.store.in_flight and world.happens(0.3):
+        if world.happens(faults.manifest_deleted / 0.15, "manifest deleted by hand"):
+            self._delete_a_manifest()
+        if world.store.in_flight and world.happens(0.03):
             world.store.land()
         self._keep_connected()
 
@@ -105,17 +104,24 @@ class Schedule:
         if self.world.happens(0.5):
             self.world.stream.lose_tail()
 
+    def _delete_a_manifest(self) -> None:
+        kinds = self.world.store.kinds
+        if kinds["part"]:
+            key = self.world.random.choice(list(kinds["part"]))
+            self.world.store.delete("part", key)
+            self.world.deleted |= {record.uid for record in kinds["data"].get(key, ())}
+
     def rest(self, *, is_sealed: bool) -> None:
         """No more faults: sessions end, and all work until nothing changes any more."""
         world = self.world
         world.faults, world.is_resting = NO_FAULTS, True
-        world.store.land()
         for process in self.connectors:
             process.is_stopping = True
         for process in self.shippers:
             process.kill()
         self.shippers = [start_shipper(world)]
         self._settle([*self.connectors, *self.shippers], steps=12)
+        world.store.land()
         self._settle(self._that(archiver), steps=6)
         if is_sealed:
             self._settle([*self._that(sealing.sealer), *self._that(sealing.gc)], steps=4 * world.day)

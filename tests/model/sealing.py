@@ -160,7 +160,9 @@ def _output(raw: list[Record], shard: str) -> tuple[Record, ...] | tuple[Event, 
 def _commit(world: World, day: int, version: int, plan: Plan) -> Steps:
     if world.design.outputs_before_commit:
         for shard in SHARDS:  # read back
-            if hash(world.store.get("output", (day, version, shard))) != world.store.get("listed", (day, version, shard)):
+            if hash(world.store.get("output", (day, version, shard))) != world.store.get(
+                "listed", (day, version, shard)
+            ):
                 raise OtherContent
     base: tuple[Span, ...] = world.store.kinds["seal"][day, plan.base].spans if plan.base else ()
     gaps = [one for one in _raw_of(world, day, plan) if one.kind == "crash" and world.design.seal_keeps_gaps]
@@ -188,7 +190,9 @@ def gc(world: World) -> Steps:
 
 def _disposable(world: World, day: int) -> tuple[Span, ...]:
     if not world.design.gc_waits_for_commit:
-        return tuple(part for (on, _), plan in world.store.kinds["plan"].items() if on == day for part in plan.parts)
+        return tuple(
+            part for (on, _), plan in world.store.kinds["plan"].items() if on == day for part in plan.parts
+        )
     return _covered(world, day, latest(world, day))
 
 

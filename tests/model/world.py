@@ -80,6 +80,8 @@ class Store:
             if kind != "plan":
                 self._world.bad("an object changed")
         self.kinds[kind][key] = value
+        if kind == "part" and self._world.deleted:
+            self._world.deleted -= {record.uid for record in self.kinds["data"].get(key, ())}
 
     def land(self) -> None:
         """What was on the wire arrives."""
@@ -140,7 +142,9 @@ class Stream:
             self.stored.add(event)
             world.changes += 1
         elif known != event:
-            world.suspicious["a crash notice was taken for a repeat of an event that the power loss undid"] += 1
+            world.suspicious[
+                "a crash notice was taken for a repeat of an event that the power loss undid"
+            ] += 1
         return not world.happens(world.faults.ack_lost, "ack lost")
 
     def read(self, epoch: int, after: int, limit: int) -> list[tuple[int, Message]]:
@@ -191,6 +195,9 @@ class World:
         self.suspicious: Counter[str] = Counter()
         self.verdicts: Counter[str] = Counter()
         self.appended: dict[int, Record] = {}  # the truth, by uid
+        self.deleted: set[int] = (
+            set()
+        )  # uids whose part's manifest was deleted by hand, until they are shipped again
         self.lost: set[int] = set()  # uids that a power loss took
         self._uids = count(1)
 
