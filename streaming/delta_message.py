@@ -68,10 +68,10 @@ def encode_delta(event: BookDelta) -> bytes:
 @lru_cache(maxsize=65_536)  # a market's texts come again with every delta
 def _texts(ticker: str, market_id: str, session: str, begins: int) -> tuple[bytes, int, int, int, int]:
     """The texts one behind the other from word `begins`, the message's words, and the pointers to the texts."""
-    parts, pointers = [], []
+    parts, to = [], []
     for at, text in ((_TICKER_AT, ticker), (_MARKET_AT, market_id), (_SESSION_AT, session)):
         data = text.encode() + b"\0"
-        pointers.append(_text_pointer(at, begins, len(data)))
+        to.append(_text_pointer(at, begins, len(data)))
         parts.append(data + bytes(-len(data) % 8))
         begins += len(parts[-1]) // 8
-    return b"".join(parts), begins, *pointers
+    return b"".join(parts), begins, to[0], to[1], to[2]

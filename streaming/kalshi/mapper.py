@@ -1,9 +1,11 @@
-"""Frames to events, one by one and without memory: what a frame says, nothing that it implies."""
+"""Frames to events, one by one and without memory: what a frame says, nothing that it implies.
+
+Numbers are read from their exact form where a frame has it, else from cents; a form that is not the expected one of
+that day's wire is told as drift, not refused.
+"""
 
 from collections.abc import Callable
 from typing import Any
-
-import msgspec
 
 from streaming.events import (
     BookDelta,
@@ -13,55 +15,60 @@ from streaming.events import (
     MarketEvent,
     MarketStatus,
     Origin,
-    Status,
     TakerSide,
     Ticker,
     Trade,
 )
+from streaming.issues import IssueKind
 from streaming.kalshi import messages, numbers
-from streaming.kalshi.numbers import DOLLAR_E4, size_e2
+from streaming.kalshi.forms import Forms
+from streaming.kalshi.lifecycle import settlement_e4, status_of
+from streaming.kalshi.messages import Frame
+from streaming.kalshi.numbers import DOLLAR_E4, change_e2
+from streaming.kalshi.tolerant import Unmappable
+from streaming.kalshi.wires import FIXED_POINT, Wire
 from streaming.records import Record
 
+__all__ = ["Mapper", "Unmappable"]
+
 _MS, _S = 1_000_000, 1_000_000_000
-
-
-class Unmappable(ValueError):
-    """A frame of a known type that does not hold what it should."""
+_TAKERS = {"yes": TakerSide.BUY, "no": TakerSide.SELL, "bid": TakerSide.BUY, "ask": TakerSide.SELL}
 
 
 class Mapper:
-    """Maps one session's frames; `use_yes_price` is what the session asked for when it subscribed."""
+    """Maps one session's frames; `use_yes_price` is what the session asked for when it subscribed.
 
-    def __init__(self, *, session: str, use_yes_price: bool) -> None:
+    `noted` gathers what was odd in frames that were mapped all the same, until somebody takes it.
+    """
+
+    def __init__(self, *, session: str, use_yes_price: bool, wire: Wire = FIXED_POINT) -> None:
+        self.noted: list[tuple[IssueKind, str]] = []
+        self._forms = Forms(wire, self.noted)
         self._session = session
         self._use_yes_price = use_yes_price
+        self._wants_cents = wire.has_cents
 
-    def map(self, record: Record, envelope: messages.Envelope) -> MarketEvent | None:
-        """The frame's event; None for frames that hold none; raises Unmappable."""
-        reader = _READERS.get(envelope.type)
-        if reader is None:
-            return None
-        decoder, build = reader
+    def map(self, record: Record, frame: Frame) -> MarketEvent:
+        """The frame's event; raises Unmappable."""
+        origin = Origin(
+            self._session, record.n, 0, record.received_ns, record.connection,
+            frame.sid or 0, frame.seq or 0, frame.sending_ts_ms or 0,
+        )  # fmt: skip
         try:
-            return build(self, decoder.decode(envelope.msg), self._origin(record, envelope))
-        except (ValueError, RecursionError) as error:  # msgspec's DecodeError and NotExact among them
-            raise Unmappable(f"{envelope.type}: {error}") from error
+            return _BUILDERS[type(frame)](self, frame, origin)
+        except numbers.OffGrid as error:
+            raise Unmappable(str(error), kind=IssueKind.OFF_GRID_PRICE) from error
+        except numbers.NotExact as error:
+            raise Unmappable(str(error)) from error
 
-    def _origin(self, record: Record, envelope: messages.Envelope) -> Origin:
-        return Origin(
-            self._session,
-            record.n,
-            0,
-            record.received_ns,
-            record.connection,
-            envelope.sid or 0,
-            envelope.seq or 0,
-            envelope.sending_ts_ms or 0,
-        )
+    # -- books ------------------------------------------------------------------------------------
 
-    def _snapshot(self, message: messages.Snapshot, origin: Origin) -> BookSnapshot:
-        bids = [Level(_price_e4(price), _size_e2(size)) for price, size in message.yes_dollars_fp]
-        asks = [Level(self._ask_e4(price), _size_e2(size)) for price, size in message.no_dollars_fp]
+    def _snapshot(self, frame: messages.SnapshotFrame, origin: Origin) -> BookSnapshot:
+        message = frame.msg
+        bids = self._forms.levels(message.yes_dollars_fp, message.yes_dollars, message.yes)
+        asks = self._forms.levels(message.no_dollars_fp, message.no_dollars, message.no)
+        if not self._use_yes_price:
+            asks = [Level(DOLLAR_E4 - level.price_e4, level.size_e2) for level in asks]
         return BookSnapshot(
             ticker=message.market_ticker,
             market_id=message.market_id,
@@ -69,148 +76,132 @@ class Mapper:
             asks=tuple(sorted(asks, key=_price)),
             venue_ns=None,
             origin=origin,
+            is_requested=frame.id is not None,
         )
 
-    def _delta(self, message: messages.Delta, origin: Origin) -> BookDelta:
-        is_bid = _outcome(message.side) == "yes"
+    def _delta(self, frame: messages.DeltaFrame, origin: Origin) -> BookDelta:
+        message = frame.msg
+        is_bid = message.side == "yes"
+        if not is_bid and message.side != "no":
+            raise Unmappable(f"side: yes or no, not {message.side[:40]!r}")
+        price = self._forms.price(message.price_dollars, message.price, "price_dollars")
+        if message.delta_fp is None or self._wants_cents:
+            change = self._forms.size(message.delta_fp, message.delta, "delta")
+        else:
+            change = change_e2(message.delta_fp)
+        if not (is_bid or self._use_yes_price):
+            price = DOLLAR_E4 - price
+        ts_ms = message.ts_ms
         return BookDelta(
-            ticker=message.market_ticker,
-            market_id=message.market_id,
-            side=BookSide.BID if is_bid else BookSide.ASK,
-            price_e4=_price_e4(message.price_dollars) if is_bid else self._ask_e4(message.price_dollars),
-            delta_e2=size_e2(message.delta_fp),
-            size_e2=None,
-            venue_ns=_ms(message.ts_ms),
-            origin=origin,
-        )
+            message.market_ticker, BookSide.BID if is_bid else BookSide.ASK, price, change, None,
+            self._forms.time(message.ts) if ts_ms is None else ts_ms * _MS, origin, message.market_id,
+        )  # fmt: skip
 
-    def _ask_e4(self, price: str) -> int:
-        return _price_e4(price) if self._use_yes_price else DOLLAR_E4 - _price_e4(price)
+    # -- trades and summaries -----------------------------------------------------------------------
 
-    def _trade(self, message: messages.TradeMessage, origin: Origin) -> Trade:
-        taker = _outcome(message.taker_outcome_side or message.taker_side)
+    def _trade(self, frame: messages.TradeFrame, origin: Origin) -> Trade:
+        message = frame.msg
         return Trade(
             ticker=message.market_ticker,
             trade_id=message.trade_id,
-            price_e4=_price_e4(message.yes_price_dollars),
-            size_e2=_size_e2(message.count_fp),
-            side=TakerSide.BUY if taker == "yes" else TakerSide.SELL,
-            venue_ns=_trade_time(message),
+            price_e4=self._trade_price(message),
+            size_e2=self._trade_size(message),
+            side=self._taker(message),
+            venue_ns=self._forms.time(message.ts) if message.ts_ms is None else message.ts_ms * _MS,
             origin=origin,
             is_block=message.is_block_trade,
         )
 
-    def _ticker(self, message: messages.TickerMessage, origin: Origin) -> Ticker:
+    def _trade_price(self, message: messages.TradeMessage) -> int:
+        """The YES price; where only the NO price is there, what it leaves of a dollar."""
+        no = self._forms.optional(message.no_price_dollars, message.no_price, "no_price_dollars")
+        if no is not None and message.yes_price_dollars is None and message.yes_price is None:
+            self._forms.drift("yes_price_dollars is missing")
+            return DOLLAR_E4 - no
+        price = self._forms.price(message.yes_price_dollars, message.yes_price, "yes_price_dollars")
+        if no is not None and price + no != DOLLAR_E4:
+            self._forms.drift(f"yes and no price are not a dollar together: {price} and {no}")
+        return price
+
+    def _trade_size(self, message: messages.TradeMessage) -> int:
+        size = self._forms.size(message.count_fp, message.count, "count")
+        if size < 0:
+            raise Unmappable(f"count_fp: less than nothing: {message.count_fp}")
+        return size
+
+    def _taker(self, message: messages.TradeMessage) -> TakerSide:
+        told = [message.taker_outcome_side, message.taker_side, message.taker_book_side]
+        found = [side for side in map(_TAKERS.get, told) if side is not None]
+        if not found:
+            kind = IssueKind.PARSE_ERROR if any(told) else IssueKind.MISSING_FIELD
+            raise Unmappable(f"taker_outcome_side {told!r}", kind=kind)
+        if found.count(found[0]) < len([one for one in told if one]):
+            self._forms.drift(f"the taker's side is told differently: {told!r}")
+        return found[0]
+
+    def _ticker(self, frame: messages.TickerFrame, origin: Origin) -> Ticker:
+        message = frame.msg
+        self._forms.expect(message.volume_fp, message.volume, "volume")
+        ask_size = self._forms.count(message.yes_ask_size_fp, None, "yes_ask_size_fp")
         return Ticker(
             ticker=message.market_ticker,
             market_id=message.market_id,
-            last_e4=_positive(message.price_dollars),
-            bid_e4=_positive(message.yes_bid_dollars),
-            ask_e4=None if _size_e2(message.yes_ask_size_fp) == 0 else _positive(message.yes_ask_dollars),
-            bid_size_e2=_size_e2(message.yes_bid_size_fp),
-            ask_size_e2=_size_e2(message.yes_ask_size_fp),
-            last_size_e2=_size_e2(message.last_trade_size_fp),
-            volume_e2=_size_e2(message.volume_fp),
-            open_interest_e2=_size_e2(message.open_interest_fp),
-            venue_ns=_ms(message.ts_ms),
+            last_e4=self._forms.optional(message.price_dollars, message.price, "price_dollars") or None,
+            bid_e4=self._forms.optional(message.yes_bid_dollars, message.yes_bid, "yes_bid_dollars") or None,
+            ask_e4=self._ask(message, ask_size),
+            bid_size_e2=self._forms.count(message.yes_bid_size_fp, None, "yes_bid_size_fp"),
+            ask_size_e2=ask_size,
+            last_size_e2=self._forms.count(message.last_trade_size_fp, None, "last_trade_size_fp"),
+            volume_e2=self._forms.count(message.volume_fp, message.volume, "volume_fp"),
+            open_interest_e2=self._forms.count(
+                message.open_interest_fp, message.open_interest, "open_interest_fp"
+            ),
+            venue_ns=self._ticker_time(message),
             origin=origin,
         )
 
-    def _lifecycle(self, message: messages.Lifecycle, origin: Origin) -> MarketStatus:
+    def _ask(self, message: messages.TickerMessage, size_e2: int | None) -> int | None:
+        """No offer is written as one dollar of size 0; before there were sizes, as one dollar."""
+        ask = self._forms.optional(message.yes_ask_dollars, message.yes_ask, "yes_ask_dollars")
+        is_none = not ask or size_e2 == 0 or (size_e2 is None and ask == DOLLAR_E4)
+        return None if is_none else ask
+
+    def _ticker_time(self, message: messages.TickerMessage) -> int | None:
+        if message.ts_ms is not None:
+            return message.ts_ms * _MS
+        return self._forms.time(message.ts if message.time is None else message.time)
+
+    def _lifecycle(self, frame: messages.LifecycleFrame, origin: Origin) -> MarketStatus:
+        message = frame.msg
+        settlement = settlement_e4(message.settlement_value)
+        if settlement is None and message.settlement_value is not None:
+            self._forms.spoiled("settlement_value", repr(message.settlement_value)[:100])
         return MarketStatus(
             ticker=message.market_ticker,
-            status=_status(message),
+            status=status_of(message),
             venue_ns=_seconds(message.determination_ts or message.settled_ts),
             origin=origin,
             result=message.result or "",
-            settlement_e4=_settlement_e4(message.settlement_value),
+            settlement_e4=settlement,
             open_ns=_seconds(message.open_ts),
             close_ns=_seconds(message.close_ts),
             venue_event=message.event_type,
+            details=frame.details,
         )
 
 
-_READERS: dict[str, tuple[msgspec.json.Decoder[Any], Callable[[Mapper, Any, Origin], MarketEvent]]] = {
-    "orderbook_snapshot": (msgspec.json.Decoder(messages.Snapshot), Mapper._snapshot),
-    "orderbook_delta": (msgspec.json.Decoder(messages.Delta), Mapper._delta),
-    "trade": (msgspec.json.Decoder(messages.TradeMessage), Mapper._trade),
-    "ticker": (msgspec.json.Decoder(messages.TickerMessage), Mapper._ticker),
-    "market_lifecycle_v2": (msgspec.json.Decoder(messages.Lifecycle), Mapper._lifecycle),
+_BUILDERS: dict[type, Callable[[Mapper, Any, Origin], MarketEvent]] = {
+    messages.SnapshotFrame: Mapper._snapshot,
+    messages.DeltaFrame: Mapper._delta,
+    messages.TradeFrame: Mapper._trade,
+    messages.TickerFrame: Mapper._ticker,
+    messages.LifecycleFrame: Mapper._lifecycle,
 }
-
-
-def _price_e4(text: str) -> int:
-    """A price of a contract that pays one dollar."""
-    price = numbers.price_e4(text)
-    if not 0 <= price <= DOLLAR_E4:
-        raise ValueError(f"a price lies between 0 and 1 dollar, not at {text!r}")
-    return price
-
-
-def _size_e2(text: str) -> int:
-    size = size_e2(text)
-    if size < 0:
-        raise ValueError(f"less than nothing: {text!r}")
-    return size
-
-
-def _settlement_e4(value: object) -> int | None:
-    """None where it cannot be read: a changed format of this field must not hide the result and the time."""
-    if value is None:
-        return None
-    try:
-        settled = numbers.price_e4(str(value))
-    except numbers.NotExact:
-        return None
-    return settled if settled >= 0 else None
-
-
-def _trade_time(message: messages.TradeMessage) -> int | None:
-    if message.ts_ms is not None:
-        return _ms(message.ts_ms)
-    is_seconds = type(message.ts) is int and 0 <= message.ts <= 10**10
-    return _seconds(message.ts) if is_seconds else None
 
 
 def _price(level: Level) -> int:
     return level.price_e4
 
 
-def _outcome(side: str) -> str:
-    if side not in ("yes", "no"):
-        raise ValueError(f"a side is yes or no, not {side!r}")
-    return side
-
-
-def _ms(ts_ms: int | None) -> int | None:
-    return None if ts_ms is None else ts_ms * _MS
-
-
 def _seconds(ts: int | None) -> int | None:
     return None if ts is None else ts * _S
-
-
-def _positive(price: str) -> int | None:
-    """No such price is sent as "" or "0.0000"."""
-    return (_price_e4(price) or None) if price else None
-
-
-def _status(message: messages.Lifecycle) -> Status:
-    match message.event_type:
-        case "created":
-            return Status.CREATED
-        case "activated" | "deactivated":
-            return Status.HALTED if message.is_deactivated else Status.OPEN
-        case "determined":
-            return Status.DETERMINED
-        case "settled":
-            return Status.SETTLED
-        case (
-            "close_date_updated"
-            | "metadata_updated"
-            | "price_level_structure_updated"
-            | "fractional_trading_updated"
-        ):
-            return Status.CHANGED
-        case _:
-            return Status.UNKNOWN

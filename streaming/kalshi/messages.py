@@ -1,4 +1,4 @@
-"""The shape of Kalshi's WebSocket frames (current wire), decoded with msgspec; unknown fields are ignored."""
+"""The shape of Kalshi's WebSocket frames, of all its wires, decoded with msgspec; unknown fields are ignored."""
 
 from typing import Annotated, Any
 
@@ -23,6 +23,13 @@ class Envelope(msgspec.Struct, frozen=True):
     sending_ts_ms: Millis | None = None
 
 
+class _Essential(msgspec.Struct, frozen=True):
+    type: str
+    sid: Number | None = None
+    seq: Number | None = None
+    msg: msgspec.Raw = msgspec.Raw(b"null")
+
+
 class Subscribed(msgspec.Struct, frozen=True):
     """`subscribed`: a channel got its sid."""
 
@@ -43,54 +50,80 @@ class ErrorMessage(msgspec.Struct, frozen=True):
     msg: str = ""
 
 
-class Snapshot(msgspec.Struct, frozen=True):
+# The three wires in one struct each: what a frame carries in both forms is read from the exact one. A number that has
+# no exact form, nor cents, is missing: which fields are required is the mapper's to say.
+Cents = Annotated[int, msgspec.Meta(ge=0, le=100)]
+Contracts = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+Change = Annotated[int, msgspec.Meta(ge=-(10**15), le=10**15)]
+
+
+class Snapshot(msgspec.Struct, frozen=True, gc=False):
     """`orderbook_snapshot`: an empty side is absent."""
 
     market_ticker: Name
     market_id: Short = ""
-    yes_dollars_fp: list[tuple[str, str]] = []
-    no_dollars_fp: list[tuple[str, str]] = []
+    yes_dollars_fp: list[tuple[str, str]] | None = None
+    no_dollars_fp: list[tuple[str, str]] | None = None
+    yes_dollars: list[tuple[str, Contracts]] | None = None
+    no_dollars: list[tuple[str, Contracts]] | None = None
+    yes: list[tuple[Cents, Contracts]] | None = None
+    no: list[tuple[Cents, Contracts]] | None = None
 
 
-class Delta(msgspec.Struct, frozen=True):
+class Delta(msgspec.Struct, frozen=True, gc=False):
     """`orderbook_delta`: a signed change of one level on the scale of its side."""
 
     market_ticker: Name
-    price_dollars: str
-    delta_fp: str
     side: str
+    price_dollars: str | None = None
+    delta_fp: str | None = None
     market_id: Short = ""
     ts_ms: Millis | None = None
+    ts: Any = None  # deprecated: RFC 3339
+    price: Cents | None = None
+    delta: Change | None = None
 
 
-class TradeMessage(msgspec.Struct, frozen=True):
-    """`trade`: one resting order filled."""
+class TradeMessage(msgspec.Struct, frozen=True, gc=False):
+    """`trade`: one resting order filled. The taker's side is told up to three times."""
 
     trade_id: Name
     market_ticker: Name
-    yes_price_dollars: str
-    count_fp: str
+    yes_price_dollars: str | None = None
+    no_price_dollars: str | None = None
+    count_fp: str | None = None
     taker_outcome_side: str = ""
     taker_side: str = ""
+    taker_book_side: str = ""
     is_block_trade: bool = False
     ts_ms: Millis | None = None
-    ts: Any = None  # deprecated: Unix seconds where it is a number
+    ts: Any = None  # deprecated: Unix seconds
+    yes_price: Cents | None = None
+    no_price: Cents | None = None
+    count: Contracts | None = None
 
 
-class TickerMessage(msgspec.Struct, frozen=True):
-    """`ticker`: conflated, without seq."""
+class TickerMessage(msgspec.Struct, frozen=True, gc=False):
+    """`ticker`: conflated, without seq; sizes since 2026-02-12."""
 
     market_ticker: Name
     market_id: Short = ""
-    price_dollars: str = ""
-    yes_bid_dollars: str = ""
-    yes_ask_dollars: str = ""
-    yes_bid_size_fp: str = "0.00"
-    yes_ask_size_fp: str = "0.00"
-    last_trade_size_fp: str = "0.00"
-    volume_fp: str = "0.00"
-    open_interest_fp: str = "0.00"
+    price_dollars: str | None = None
+    yes_bid_dollars: str | None = None
+    yes_ask_dollars: str | None = None
+    yes_bid_size_fp: str | None = None
+    yes_ask_size_fp: str | None = None
+    last_trade_size_fp: str | None = None
+    volume_fp: str | None = None
+    open_interest_fp: str | None = None
     ts_ms: Millis | None = None
+    time: Any = None  # deprecated: RFC 3339
+    ts: Any = None  # deprecated: Unix seconds
+    price: Cents | None = None
+    yes_bid: Cents | None = None
+    yes_ask: Cents | None = None
+    volume: Contracts | None = None
+    open_interest: Contracts | None = None
 
 
 class Lifecycle(msgspec.Struct, frozen=True):
@@ -107,13 +140,79 @@ class Lifecycle(msgspec.Struct, frozen=True):
     settlement_value: Any = None
 
 
+class _Frame(msgspec.Struct, frozen=True, gc=False, tag_field="type", kw_only=True):
+    sid: Number | None = None
+    seq: Number | None = None
+    id: int | None = None
+    sending_ts_ms: Millis | None = None
+
+
+class SnapshotFrame(_Frame, frozen=True, gc=False, tag="orderbook_snapshot", kw_only=True):
+    """A whole frame, decoded at once."""
+
+    msg: Snapshot
+
+
+class DeltaFrame(_Frame, frozen=True, gc=False, tag="orderbook_delta", kw_only=True):
+    """A whole frame, decoded at once."""
+
+    msg: Delta
+
+
+class TradeFrame(_Frame, frozen=True, gc=False, tag="trade", kw_only=True):
+    """A whole frame, decoded at once."""
+
+    msg: TradeMessage
+
+
+class TickerFrame(_Frame, frozen=True, gc=False, tag="ticker", kw_only=True):
+    """A whole frame, decoded at once."""
+
+    msg: TickerMessage
+
+
+class LifecycleFrame(_Frame, frozen=True, gc=False, tag="market_lifecycle_v2", kw_only=True):
+    """A lifecycle frame of either channel, with its message as it came."""
+
+    msg: Lifecycle
+    details: str
+
+
+Frame = SnapshotFrame | DeltaFrame | TradeFrame | TickerFrame | LifecycleFrame
+
 _envelope = msgspec.json.Decoder(Envelope)
+_essential = msgspec.json.Decoder(_Essential)
+_frequent: msgspec.json.Decoder[SnapshotFrame | DeltaFrame | TradeFrame | TickerFrame] = msgspec.json.Decoder(
+    SnapshotFrame | DeltaFrame | TradeFrame | TickerFrame
+)
+
+
+_TYPE_OF: dict[type, str] = {
+    one: str(one.__struct_config__.tag)
+    for one in (SnapshotFrame, DeltaFrame, TradeFrame, TickerFrame, LifecycleFrame)
+}
+
+
+def type_of(frame: Frame) -> str:
+    """The frame's type, as the venue calls it."""
+    return _TYPE_OF[type(frame)]
+
+
+def decode_frame(frame: bytes) -> Frame:
+    """A frame of a frequent type that is in every field as expected; raises msgspec.DecodeError on anything else."""
+    try:
+        return _frequent.decode(frame)
+    except (RecursionError, UnicodeDecodeError) as error:
+        raise msgspec.DecodeError(str(error)) from error
 
 
 def decode_envelope(frame: bytes) -> Envelope:
     """The frame's outer object; raises msgspec.DecodeError (and ValidationError) on anything else."""
     try:
         return _envelope.decode(frame)
+    except msgspec.ValidationError:  # what may be missing may be spoiled, too
+        outer = _essential.decode(frame)
+        return Envelope(type=outer.type, sid=outer.sid, seq=outer.seq, msg=outer.msg)
     except (RecursionError, UnicodeDecodeError) as error:
         raise msgspec.DecodeError(str(error)) from error
 
@@ -132,6 +231,32 @@ _RAW_TYPES = {
     "ok": "control",
     "error": "control",
 }
+
+
+# Channels that we never ask for: private ones and paid indices.
+_UNASKED = frozenset(
+    [
+        "fill",
+        "user_order",
+        "market_position",
+        "order_group_updates",
+        "rfq_created",
+        "rfq_deleted",
+        "quote_created",
+        "quote_accepted",
+        "quote_executed",
+        "cfbenchmarks_value",
+        "cfbenchmarks_value_5hz",
+        "cfbenchmarks_value_indexlist",
+        "pyth_value",
+        "pyth_value_underlying_list",
+    ]
+)
+
+
+def is_known(frame_type: str) -> bool:
+    """Whether the venue's documents know this type of frame."""
+    return frame_type in _RAW_TYPES or frame_type in _UNASKED
 
 
 def raw_type(frame_type: str) -> str:

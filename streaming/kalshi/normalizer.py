@@ -1,74 +1,195 @@
 """A session's records to events: mapper and fold together, in order of n. Pure: the same records, the same events."""
 
+from typing import Any
+
 import msgspec
 
 from streaming import marks
 from streaming.events import Event, GapNotice, MarketEvent, MarketStatus, Origin, Status
-from streaming.fold import Fold
+from streaming.fold import Fold, MarketState
+from streaming.issues import Issue, IssueKind
+from streaming.kalshi import wires
 from streaming.kalshi.mapper import Mapper, Unmappable
-from streaming.kalshi.messages import Envelope, decode_envelope
+from streaming.kalshi.messages import Frame, decode_envelope, decode_frame, is_known, type_of
 from streaming.kalshi.sequence import SeqCounter
+from streaming.kalshi.tolerant import read_frame
 from streaming.records import Kind, Record
 
 _OF_BOOKS = ("orderbook_delta", "orderbook_snapshot")
+_MARK = int(Kind.MARK)  # looking up a member is slow
+NO_ISSUES: tuple[Issue, ...] = ()
+
+
+class NormalizerState(msgspec.Struct, frozen=True):
+    """All that a normalizer knows between two records."""
+
+    session: str
+    subscribe: dict[str, Any]
+    sequence: dict[int, int]
+    book_sids: list[int]
+    open_gaps: list[GapNotice]
+    markets: list[MarketState]
 
 
 class Normalizer:
-    """Reads one session from its first record on."""
+    """Reads one session from its first record on, or from a `state` on.
 
-    def __init__(self, session: str) -> None:
+    `mapper` is the id that the feed version in force names (`parser_config.mapper`); without it, the wire follows
+    from each record's day. After `apply`, `issues` holds what was wrong with that record.
+    """
+
+    def __init__(self, session: str, *, mapper: str | None = None) -> None:
         self.session = session
         self.fold = Fold()
+        self.issues: tuple[Issue, ...] = NO_ISSUES
+        self.mappers: list[str] = []  # ids of those that read something, in order
         self.unmappable = 0
         self.problem = ""  # why the last unmappable frame was one
         self.frame_type = ""  # of the last frame, as the venue calls it; empty where it could not be read
-        self._mapper = Mapper(session=session, use_yes_price=False)
+        self._named = None if mapper is None else wires.wire_named(mapper)
+        self._mapper: Mapper | None = None
+        self._mapper_until_ns = 0
+        self._subscribe: dict[str, Any] = {}
         self._sequence = SeqCounter()
         self._book_sids: set[int] = set()
         self._open_gaps: dict[int, GapNotice] = {}
 
     def apply(self, record: Record) -> list[Event]:
         """The record's events; frames that hold none, and frames that cannot be read, give an empty list."""
-        if record.kind == Kind.MARK:
+        if self.issues:
+            self.issues = NO_ISSUES
+        if record.kind == _MARK:
             return self._mark(record, marks.decode(record.payload))
+        try:
+            frame = decode_frame(record.payload)
+        except msgspec.DecodeError:
+            return self._apply_rare(record)
+        self.frame_type = type_of(frame)
+        return self._apply_frame(record, frame)
+
+    def pass_over(self, sid: int | None, seq: int | None, *, is_of_book: bool) -> None:
+        """Count a frame that somebody else reads: what is missing before it is missing for this reader, too."""
+        self._is_new(sid, seq, is_of_book=is_of_book)
+
+    def state(self) -> bytes:
+        """What `resumed` goes on from, behind the last record."""
+        state = NormalizerState(
+            session=self.session,
+            subscribe=self._subscribe,
+            sequence=self._sequence.state(),
+            book_sids=sorted(self._book_sids),
+            open_gaps=list(self._open_gaps.values()),
+            markets=self.fold.state(),
+        )
+        return msgspec.msgpack.encode(state)
+
+    @classmethod
+    def resumed(cls, state: bytes, *, mapper: str | None = None) -> "Normalizer":
+        """A normalizer for the records that follow."""
+        found = msgspec.msgpack.decode(state, type=NormalizerState)
+        normalizer = cls(found.session, mapper=mapper)
+        normalizer.fold = Fold(found.markets)
+        normalizer._subscribe = found.subscribe
+        normalizer._sequence = SeqCounter(found.sequence)
+        normalizer._book_sids = set(found.book_sids)
+        normalizer._open_gaps = {notice.number: notice for notice in found.open_gaps}
+        return normalizer
+
+    # -- frames -----------------------------------------------------------------------------------
+
+    def _apply_rare(self, record: Record) -> list[Event]:
+        """A frame of a seldom type, or one that is not in every field as expected."""
         self.frame_type = ""
         try:
             envelope = decode_envelope(record.payload)
-            self.frame_type = envelope.type
-            return list(self._frame(record, envelope))
-        except (msgspec.DecodeError, Unmappable) as error:
-            self.unmappable += 1
-            self.problem = str(error)[:300]
+        except msgspec.DecodeError as error:
+            return self._cannot_be_read(record, error)
+        self.frame_type = envelope.type
+        try:
+            read = read_frame(envelope)
+        except Unmappable as error:
+            self._is_new(envelope.sid, envelope.seq, is_of_book=envelope.type in _OF_BOOKS)
+            return self._cannot_be_read(record, error)
+        if read is None:
+            if not is_known(envelope.type):
+                self._note(record, IssueKind.WIRE_DRIFT, f"unknown type {envelope.type[:100]}")
+            self._is_new(envelope.sid, envelope.seq, is_of_book=False)
             return []
+        frame, left_out = read
+        for field in left_out:
+            self._note(record, IssueKind.PARSE_ERROR, field, frame.msg.market_ticker)
+        if envelope.sending_ts_ms is None and b'"sending_ts_ms"' in record.payload:
+            self._note(record, IssueKind.PARSE_ERROR, "sending_ts_ms", frame.msg.market_ticker)
+        return self._apply_frame(record, frame)
 
-    def pass_over(self, sid: int | None, seq: int | None, *, is_of_book: bool) -> None:
-        """Count a frame of a market that somebody else reads: a loss shows in the numbers of all markets."""
-        if self._sequence.is_repeated(sid, seq):
-            return
-        if sid is not None and is_of_book:
-            self._book_sids.add(sid)
-        if self._sequence.check(sid, seq) and sid in self._book_sids:
-            self.fold.forget()
-
-    def _frame(self, record: Record, envelope: Envelope) -> list[MarketEvent]:
-        if self._sequence.is_repeated(envelope.sid, envelope.seq):
+    def _apply_frame(self, record: Record, frame: Frame) -> list[Event]:
+        if not self._is_new(frame.sid, frame.seq, is_of_book=self.frame_type in _OF_BOOKS):
+            self._note(
+                record, IssueKind.DUPLICATE, f"sid {frame.sid} seq {frame.seq}", frame.msg.market_ticker
+            )
             return []
-        if envelope.sid is not None and envelope.type in _OF_BOOKS:
-            self._book_sids.add(envelope.sid)
-        if self._sequence.check(envelope.sid, envelope.seq) and envelope.sid in self._book_sids:
-            self.fold.forget()  # which markets lost something, only the venue knows
-        event = self._mapper.map(record, envelope)
-        if event is None:
-            return []
-        if isinstance(event, MarketStatus) and event.status is Status.SETTLED:
+        if self._mapper is None or record.received_ns >= self._mapper_until_ns:
+            self._mapper = self._take_mapper(record.received_ns)
+        try:
+            event = self._mapper.map(record, frame)
+        except Unmappable as error:
+            return self._cannot_be_read(record, error, ticker=frame.msg.market_ticker)
+        if type(event) is MarketStatus and event.status is Status.SETTLED:
             self.fold.drop(event.ticker)
-        return self.fold.apply(event)
+        events: list[MarketEvent] = self.fold.apply(event)
+        if self._mapper.noted or self.fold.noted:
+            self._take_notes(record, event.ticker)
+        return events  # type: ignore[return-value]  # nobody writes into it
+
+    def _is_new(self, sid: int | None, seq: int | None, *, is_of_book: bool) -> bool:
+        """Count a frame; False where its number was passed already. After a loss no book of the subscription is known."""
+        if is_of_book and sid is not None:
+            self._book_sids.add(sid)
+        if self._sequence.follows(sid, seq):
+            return True
+        if self._sequence.is_repeated(sid, seq):
+            return False
+        if self._sequence.check(sid, seq) and sid in self._book_sids:
+            self.fold.forget()  # which markets lost something, only the venue knows
+        return True
+
+    def _take_mapper(self, at_ns: int) -> Mapper:
+        wire, self._mapper_until_ns = wires.wire_at(at_ns)
+        wire = self._named or wire
+        if wire.mapper not in self.mappers:
+            self.mappers.append(wire.mapper)
+        asked = bool(self._subscribe.get("use_yes_price", False))
+        return Mapper(session=self.session, use_yes_price=asked, wire=wire)
+
+    # -- what is wrong ------------------------------------------------------------------------------
+
+    def _cannot_be_read(self, record: Record, error: Exception, *, ticker: str = "") -> list[Event]:
+        self.unmappable += 1
+        self.problem = f"{self.frame_type}: {error}"[:300] if self.frame_type else str(error)[:300]
+        kind = error.kind if isinstance(error, Unmappable) else IssueKind.PARSE_ERROR
+        self._note(record, kind, self.problem, ticker, is_lost=True)
+        if self.frame_type in _OF_BOOKS:
+            self.fold.forget([ticker] if ticker else None)  # a book without this change would be a wrong one
+        return []
+
+    def _note(
+        self, record: Record, kind: IssueKind, sample: str, ticker: str = "", *, is_lost: bool = False
+    ) -> None:
+        self.issues = (*self.issues, Issue(kind, record.n, sample[:300], ticker, is_lost))
+
+    def _take_notes(self, record: Record, ticker: str) -> None:
+        assert self._mapper is not None
+        for noted in (self._mapper.noted, self.fold.noted):
+            for kind, sample in noted:
+                self._note(record, kind, sample, ticker)
+            noted.clear()
+
+    # -- marks --------------------------------------------------------------------------------------
 
     def _mark(self, record: Record, mark: marks.Mark) -> list[Event]:
         match mark:
             case marks.SessionStart():
-                asked = bool(mark.subscribe.get("use_yes_price", False))
-                self._mapper = Mapper(session=self.session, use_yes_price=asked)
+                self._subscribe, self._mapper = mark.subscribe, None
             case marks.ConnectionOpen() | marks.ConnectionClose():
                 self._sequence, self._book_sids = SeqCounter(), set()
                 self.fold.forget()

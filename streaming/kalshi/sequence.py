@@ -15,8 +15,15 @@ class Skipped:
 class SeqCounter:
     """Counts every frame of one connection that carries a `seq`, be it data, `ok` or `error`."""
 
-    def __init__(self) -> None:
-        self._last: dict[int, int] = {}
+    def __init__(self, last: dict[int, int] | None = None) -> None:
+        self._last: dict[int, int] = dict(last or {})
+
+    def follows(self, sid: int | None, seq: int | None) -> bool:
+        """Count a frame that is the next of its subscription, as nearly all are; False: ask the two below."""
+        if sid is None or seq is None or self._last.get(sid, 0) + 1 != seq:
+            return False
+        self._last[sid] = seq
+        return True
 
     def check(self, sid: int | None, seq: int | None) -> Skipped | None:
         """What is missing before this frame; a first number above 1 means that the first frames are missing."""
@@ -35,6 +42,10 @@ class SeqCounter:
         if sid is None or seq is None:
             return False
         return 1 < seq <= self._last.get(sid, 0)
+
+    def state(self) -> dict[int, int]:
+        """The last number of each subscription; `SeqCounter(state)` counts on from there."""
+        return dict(self._last)
 
     def forget(self, sid: int) -> None:
         """The subscription is over; its number may come again with another meaning."""
