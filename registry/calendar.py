@@ -94,7 +94,7 @@ class Calendar:
         """Every local day on which something may begin that reaches into the period."""
         zone = ZoneInfo(self.zone)
         day, last = (_instant(ns).astimezone(zone).date() for ns in (start_ns, end_ns))
-        day -= 2 * _DAY  # what began the evening before, and a zone that skipped a whole day
+        day -= _DAY  # what began the evening before
         while day <= last:
             yield day
             day += _DAY

@@ -116,6 +116,12 @@ def test_maintenance_within_closed_hours_is_called_maintenance() -> None:
     ]
 
 
+def test_maintenance_within_maintenance_ends_with_the_longer() -> None:
+    long, short = Weekly(THURSDAY, time(3), time(9)), Weekly(THURSDAY, time(4), time(5))
+
+    assert on(Calendar(maintenance=(short, long)), date(2026, 7, 9)) == [("09 03:00", "09 09:00")]
+
+
 def test_a_window_is_cut_to_what_was_asked() -> None:
     assert written(KALSHI.planned(ns("2026-07-09T08:00Z"), ns("2026-07-09T08:30Z"))) == [
         ("09 08:00", "09 08:30")
@@ -135,15 +141,26 @@ minutes = st.integers(0, 24 * 60 - 1).map(lambda minute: time(*divmod(minute, 60
 periods = st.tuples(minutes, minutes).filter(lambda period: period[0] != period[1])
 calendars = st.builds(
     Calendar,
-    zone=st.sampled_from([NEW_YORK, "UTC", "Europe/Berlin", "Australia/Lord_Howe", "Pacific/Apia"]),
+    zone=st.sampled_from(
+        [NEW_YORK, "UTC", "Europe/Berlin", "Australia/Lord_Howe", "Pacific/Apia", "America/St_Johns"]
+    ),
     hours=st.none() | periods,
     maintenance=st.lists(
         st.builds(lambda weekday, period: Weekly(weekday, *period), st.integers(0, 6), periods), max_size=3
     ).map(tuple),
 )
-# All years' clock changes, and the day that Samoa skipped (2011-12-30).
-days = st.dates(date(2011, 1, 1), date(2027, 12, 31)) | st.sampled_from(
-    [SPRING, AUTUMN, date(2026, 3, 29), date(2026, 10, 25), date(2011, 12, 30), date(2011, 12, 31)]
+# The day that Samoa skipped (2011-12-30), and the midnight that came twice in Newfoundland (2010-11-07).
+days = st.dates(date(2010, 1, 1), date(2027, 12, 31)) | st.sampled_from(
+    [
+        SPRING,
+        AUTUMN,
+        date(2010, 11, 6),
+        date(2010, 11, 7),
+        date(2026, 3, 29),
+        date(2026, 10, 25),
+        date(2011, 12, 30),
+        date(2011, 12, 31),
+    ]
 )
 
 
