@@ -16,7 +16,7 @@ from archive import identities, layout, seal_manifest
 from archive.bus_identities import of_provisional
 from archive.day_lines import hours_of
 from archive.files import Damaged
-from archive.gaps import SessionMark, losses
+from archive.gaps import losses
 from archive.identities import IdentitySet
 from archive.plan import plan_day
 from archive.rows import pieces
@@ -32,6 +32,7 @@ from archive.seal_manifest import (
     Shard,
 )
 from archive.seal_raw import joined, seal_hour
+from archive.session_marks import SessionMark
 from archive.store import ObjectMissing, OtherContent, Store
 from streaming import failpoints, marks
 from streaming.wire import SCHEMA_FOLDER

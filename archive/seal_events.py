@@ -132,7 +132,7 @@ class ShardEvents:
 
 def shard_of(ticker: str, shards: int) -> int:
     """Which shard a ticker belongs to: for ever the same."""
-    return google_crc32c.value(ticker.encode()) % shards
+    return int(google_crc32c.value(ticker.encode())) % shards
 
 
 def earlier_lines(raw: Store, plan: Plan, first: DayLine) -> Iterator[DayLine]:
@@ -163,18 +163,13 @@ class _Writer:
         with ThreadPoolExecutor(PUTS_AT_ONCE, "put") as pool:
             waiting = []
             for folder, ticker, events in files:
-                waiting.append(pool.submit(self._put, folder, ticker, self._without_overlap(folder, events)))
+                kept = without_overlap(folder, events)
+                self.overlap += len(events) - len(kept)
+                waiting.append(pool.submit(self._put, folder, ticker, kept))
                 if len(waiting) >= 4 * PUTS_AT_ONCE:
                     yield waiting.pop(0).result()
             for one in waiting:
                 yield one.result()
-
-    def _without_overlap(self, folder: str, events: list[Spilled]) -> list[Spilled]:
-        if len({event.session for event in events}) < 2:
-            return events
-        kept = merged(events, lambda event: _seen(folder, event))
-        self.overlap += len(events) - len(kept)
-        return kept
 
     def _put(self, folder: str, ticker: str, events: list[Spilled]) -> SealedFile:
         rows = b"".join([event.payload for event in events])
@@ -200,6 +195,13 @@ class _Writer:
         for _ in pieces(self._store, file):  # read back: every byte against its digest
             continue
         return file
+
+
+def without_overlap(folder: str, events: list[Spilled]) -> list[Spilled]:
+    """The events of one file, each once, though several sessions recorded at the same time."""
+    if len({event.session for event in events}) < 2:
+        return events
+    return merged(events, lambda event: _seen(folder, event))
 
 
 def _seen(folder: str, event: Spilled) -> Seen:

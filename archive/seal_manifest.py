@@ -5,6 +5,7 @@ manifest is in the store. All of them are one line of JSON.
 """
 
 from datetime import date
+from datetime import date as Day
 from typing import Any, TypeVar
 
 import msgspec
@@ -163,7 +164,7 @@ class DayManifest(msgspec.Struct, frozen=True, kw_only=True):
     quality: list[QualityCount]
     diff: Diff
     previous: str  # SHA-256 of the manifest of the last sealed day before this one; empty for the first
-    previous_date: date | None
+    previous_date: Day | None
 
 
 AnyOf = TypeVar("AnyOf", Plan, RawHour, Shard, DayManifest)

@@ -13,6 +13,7 @@ from registry.models import DataGap, DataInventory
 from registry.preflight import feed_known, feed_or_default
 from registry.refusal import ExitCode, Reason, Refused, require
 from ssmd.cli.columns import columns
+from ssmd.cli.data_seal import add_verbs as add_seal_verbs
 from ssmd.cli.options import add_feed, add_output, count, day
 from ssmd.cli.table import render, size
 
@@ -36,7 +37,7 @@ _WORST_FIRST = ("failed", "processing", "partial", "complete")
 
 
 def add_parser(groups: "_SubParsersAction[Any]") -> None:
-    """`ssmd data inventory|gaps`."""
+    """`ssmd data inventory|gaps|seal|normalize|verify|gc`."""
     actions = groups.add_parser("data", help=__doc__, description=__doc__).add_subparsers(
         metavar="VERB", required=True
     )
@@ -47,6 +48,7 @@ def add_parser(groups: "_SubParsersAction[Any]") -> None:
     gaps = actions.add_parser("gaps", help="What was lost, when and why")
     gaps.add_argument("--date", dest="on", type=day, metavar="DATE", help="only this UTC day")
     gaps.add_argument("--limit", type=count, default=1000, metavar="N", help="the latest N (default: 1000)")
+    add_seal_verbs(actions)
     for parser, action in ((inventory, show_inventory), (gaps, list_gaps)):
         add_feed(parser)
         add_output(parser)

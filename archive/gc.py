@@ -1,0 +1,83 @@
+"""Removes what a sealed day has made superfluous: raw and provisional parts, and the notes of its steps."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from typing import NamedTuple
+
+from archive import layout, seal_manifest
+from archive.damage import examine
+from archive.files import Damaged
+from archive.layout import parse_manifest_key
+from archive.objects import Store
+from archive.rows import StoredRows
+from archive.seal import Archive
+from archive.seal_events import read_index
+from archive.seal_manifest import DayManifest, Plan, is_beyond
+from streaming import failpoints
+
+KEEP_NS = 7 * 86_400 * 10**9
+
+
+class NotYet(Exception):
+    """The day's parts are still needed."""
+
+
+class Superfluous(NamedTuple):
+    """What can go of one day."""
+
+    raw: list[str]
+    normalized: list[str]
+
+
+def superfluous(archive: Archive, on: date, *, now_ns: int) -> Superfluous:
+    """The keys that a day can do without; raises NotYet and Damaged: the sealed files must prove sound first."""
+    manifest = seal_manifest.latest(archive.raw, archive.feed, on)
+    if manifest is None:
+        raise NotYet(f"{on} is not sealed")
+    if manifest.is_partial:
+        raise NotYet(f"{on} is sealed only in part: version {manifest.version} was made before its end")
+    if now_ns - manifest.sealed_ns < KEEP_NS:
+        raise NotYet(f"{on} was sealed less than seven days ago")
+    for stored, store in _sealed(archive, manifest):
+        if (finding := examine(store, stored)) is not None:
+            raise Damaged(f"{finding.key} {finding.problem}: the parts of {on} are kept")
+    plan = seal_manifest.read(archive.raw, layout.plan_key(archive.feed, on, manifest.version), Plan)
+    raw = [key for key in archive.raw.list(layout.parts_prefix(archive.feed, on)) if _is_covered(key, plan)]
+    steps = [key for key in archive.raw.list(layout.seal_prefix(archive.feed, on)) if _is_note(key)]
+    provisional = layout.events_prefix(archive.feed, manifest.schema, on)
+    return Superfluous(
+        _manifests_first([*raw, *steps]), _manifests_first(archive.normalized.list(provisional))
+    )
+
+
+def _sealed(archive: Archive, manifest: DayManifest) -> Iterator[tuple[StoredRows, Store]]:
+    for file in manifest.raw:
+        yield file, archive.raw
+    for shard in manifest.shards:
+        for file in read_index(archive.normalized, shard.index):
+            yield file, archive.normalized
+
+
+def _is_covered(key: str, plan: Plan) -> bool:
+    """A part's manifest or data, all of whose records are in the sealed version."""
+    part = parse_manifest_key(key.removesuffix(".jsonl.zst") + ".json" if key.endswith(".zst") else key)
+    return part is not None and not is_beyond(part, plan.sessions) and part.session in plan.sessions
+
+
+def _is_note(key: str) -> bool:
+    """What a step of sealing left: plans, day manifests and identities stay."""
+    return ".raw-" in key or ".shard-" in key
+
+
+def _manifests_first(keys: Iterable[str]) -> list[str]:
+    """Readers trust manifests: what no manifest names is nobody's any more."""
+    return sorted(keys, key=lambda key: (not key.endswith(".json"), key))
+
+
+def remove(archive: Archive, found: Superfluous) -> None:
+    """Delete them; a second call goes on where a crash ended the first."""
+    failpoints.reach("gc.before_delete")
+    for store, keys in ((archive.raw, found.raw), (archive.normalized, found.normalized)):
+        for key in keys:
+            store.delete(key)
+            failpoints.reach("gc.mid_delete")

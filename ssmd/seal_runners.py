@@ -1,0 +1,99 @@
+"""Who does the steps of a seal: Celery workers where a broker runs, processes of this machine otherwise."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from datetime import date
+from multiprocessing import get_context
+
+from archive.seal import Archive, Runner, Step, do_step
+from archive.seal_manifest import Plan
+from ssmd.archives import ArchiveSpec
+from ssmd.runtime.launcher import die_with_parent
+
+# How long a worker may take for one step before the steps are done here.
+STEP_SECONDS = 900.0
+LOOK_SECONDS = 0.5
+# A queue of its own: hours of work must not stand before what is done every five seconds.
+SEAL_QUEUE = "seal"
+
+Progress = Callable[[int, int], None]
+
+
+def quiet(done: int, of: int) -> None:
+    """For whoever does not look."""
+
+
+def in_processes(spec: ArchiveSpec, *, processes: int | None = None, progress: Progress = quiet) -> Runner:
+    """Runs the steps on the cores of this machine."""
+
+    def run(_: Archive, plan: Plan, steps: list[Step]) -> None:
+        workers = min(processes or os.cpu_count() or 1, len(steps))
+        # Not forked: a copy of a process with threads may inherit a lock that nobody will release.
+        with ProcessPoolExecutor(workers, get_context("spawn"), _die_with_us) as pool:
+            pending = [pool.submit(_step, spec, plan.date, plan.version, step) for step in steps]
+            _await_all(pending, progress)
+
+    return run
+
+
+def _await_all(pending: "list[Future[None]]", progress: Progress) -> None:
+    """The first failure ends all: what was not begun is not begun."""
+    progress(0, len(pending))
+    try:
+        for done, one in enumerate(as_completed(pending), start=1):
+            one.result()
+            progress(done, len(pending))
+    finally:
+        for one in pending:
+            one.cancel()
+
+
+def _die_with_us() -> None:
+    die_with_parent(signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C is the parent's to answer
+
+
+def _step(spec: ArchiveSpec, on: date, version: int, step: Step) -> None:
+    do_step(spec.open(), on, version, step)
+
+
+def in_workers(spec: ArchiveSpec, *, progress: Progress = quiet) -> Runner:
+    """Hands the steps to Celery workers and watches the store for what they commit; does itself what they do not."""
+    from ssmd.tasks import seal_step
+
+    def run(archive: Archive, plan: Plan, steps: list[Step]) -> None:
+        for step in steps:
+            seal_step.delay(spec.environment, plan.date.isoformat(), plan.version, step.kind, step.number)
+        missing, deadline = list(steps), time.monotonic() + STEP_SECONDS
+        while missing and time.monotonic() < deadline:
+            before = len(missing)
+            missing = [step for step in missing if archive.raw.head(step.key(plan)) is None]
+            if len(missing) < before:
+                deadline = time.monotonic() + STEP_SECONDS
+            progress(len(steps) - len(missing), len(steps))
+            time.sleep(LOOK_SECONDS if missing else 0)
+        for step in missing:
+            do_step(archive, plan.date, plan.version, step)
+
+    return run
+
+
+def best_runner(spec: ArchiveSpec, *, progress: Progress = quiet) -> Runner:
+    """Workers, if any takes tasks of the queue for seals; this machine's cores otherwise."""
+    has_workers = _somebody_takes(SEAL_QUEUE)
+    return in_workers(spec, progress=progress) if has_workers else in_processes(spec, progress=progress)
+
+
+def _somebody_takes(queue: str) -> bool:
+    from kombu.exceptions import OperationalError
+
+    from ssmd.celery import app
+
+    try:
+        queues = app.control.inspect(timeout=0.5).active_queues() or {}
+    except (OperationalError, OSError):
+        return False
+    return any(one["name"] == queue for found in queues.values() for one in found)

@@ -1,0 +1,150 @@
+"""What an operator and the clock do with a day's archive: seal, verify, normalize again, clear away."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from datetime import date, datetime, timedelta
+from getpass import getuser
+
+import msgspec
+from django.utils import timezone
+
+from archive.damage import Finding
+from archive.day_lines import as_it_stands
+from archive.gc import NotYet, Superfluous, remove, superfluous
+from archive.plan import NothingNew, NothingRecorded
+from archive.seal import Archive, seal_day
+from archive.seal_manifest import SCHEMA, DayManifest
+from archive.verify import verify_day
+from registry.models import (
+    ArchivePart,
+    DeploymentLog,
+    EnvironmentVersion,
+    SchemaMigration,
+    SchemaMigrationRun,
+    SchemaVersion,
+    SealedDay,
+)
+from registry.refusal import Reason, Refused
+from ssmd.archives import archives_of
+from ssmd.seal_runners import Progress, best_runner, quiet
+
+SEAL_AFTER = timedelta(hours=2)
+LOOK_BACK_DAYS = 30
+
+
+def days_due(version: EnvironmentVersion, *, now: datetime | None = None) -> list[date]:
+    """The days that are over, have raw parts, and are not final: newest last."""
+    archive = archives_of(version).open()
+    until = ((now or timezone.now()) - SEAL_AFTER).date()
+    days = [until - timedelta(days=back) for back in range(1, LOOK_BACK_DAYS + 1)]
+    return [on for on in reversed(days) if _is_due(archive, on)]
+
+
+def _is_due(archive: Archive, on: date) -> bool:
+    plan, sealed = as_it_stands(archive.raw, archive.feed, on)
+    return bool(plan.parts) or (sealed is not None and sealed.is_partial)
+
+
+def seal_one(
+    version: EnvironmentVersion,
+    on: date,
+    *,
+    again: bool = False,
+    progress: Progress = quiet,
+    trigger: str = "manual",
+    action: str = "seal",
+) -> DayManifest:
+    """Seal a day, write down that it was done, and bring the registry's rows up to date."""
+    from ssmd.tasks import record_parts_of
+
+    spec = archives_of(version)
+    with DeploymentLog.record(version, action, trigger=trigger, by=getuser(), on=on) as run:
+        try:
+            manifest = seal_day(
+                spec.open(), on, now_ns=time.time_ns(), again=again, run=best_runner(spec, progress=progress)
+            )
+        except (NothingNew, NothingRecorded) as nothing:
+            run.skip(str(nothing) or "nothing is recorded")
+            raise
+        run.detail = {"version": manifest.version, "records": manifest.raw_rows, "events": manifest.events}
+        record_parts_of(version.environment.name)
+    return manifest
+
+
+def normalize_one(
+    version: EnvironmentVersion, on: date, *, again: bool = True, progress: Progress = quiet
+) -> DayManifest:
+    """Make a day's events once more, as a version beside the old one; each schema's migration gets a run."""
+    with ExitStack() as stack:
+        runs = [stack.enter_context(_migration_run(version, name, on)) for name in _SCHEMAS]
+        manifest = seal_one(version, on, again=again, progress=progress, action="normalize")
+        for run in runs:
+            run.report = {"version": manifest.version, **msgspec.structs.asdict(manifest.diff)}
+    return manifest
+
+
+_SCHEMAS = ("trade", "orderbook", "market_status", "ticker")
+
+
+def _migration_run(
+    version: EnvironmentVersion, name: str, on: date
+) -> AbstractContextManager[SchemaMigrationRun]:
+    schema = SchemaVersion.objects.get(name=name, version=SCHEMA)
+    migration, _ = SchemaMigration.objects.get_or_create(
+        from_version=schema,
+        to_version=schema,
+        defaults={
+            "migration_type": SchemaMigration.Type.REPROCESS,
+            "migration_script": "ssmd data normalize --date DATE",
+        },
+    )
+    return migration.run(version.feed, first_date=on, last_date=on, by=getuser())
+
+
+def sealed_days(version: EnvironmentVersion) -> list[date]:
+    """The days of which the registry knows a sealed version."""
+    known = SealedDay.objects.filter(feed=version.feed, environment=version.environment.name)
+    return sorted(set(known.values_list("date", flat=True)))
+
+
+def verify_one(
+    version: EnvironmentVersion, on: date, *, deep: bool = False, progress: Callable[[int], None]
+) -> tuple[list[Finding], int]:
+    """(what is wrong with a day, how many files were looked at); the result stands in the sealed day's row."""
+    looked = 0
+
+    def count(done: int) -> None:
+        nonlocal looked
+        looked = done
+        progress(done)
+
+    found = list(verify_day(archives_of(version).open(), on, deep=deep, progress=count))
+    result = "; ".join(f"{finding.key}: {finding.problem}" for finding in found)[:2000] or "ok"
+    latest = SealedDay.objects.filter(feed=version.feed, date=on).order_by("-version").first()
+    if latest is not None:
+        SealedDay.objects.filter(pk=latest.pk).update(verified_at=timezone.now(), verify_result=result)
+    return found, looked
+
+
+def collectable(version: EnvironmentVersion, on: date | None) -> dict[date, Superfluous]:
+    """What can go, by day; a day that was asked for and is still needed is refused."""
+    archive = archives_of(version).open()
+    found = {}
+    for one in [on] if on else sealed_days(version):
+        try:
+            found[one] = superfluous(archive, one, now_ns=time.time_ns())
+        except NotYet as error:
+            if on:
+                raise Refused([Reason(str(error), "Its parts are kept until then.")]) from error
+    return found
+
+
+def collect(version: EnvironmentVersion, found: dict[date, Superfluous]) -> None:
+    """Remove them, and the rows of what is gone."""
+    archive = archives_of(version).open()
+    for one in found.values():
+        remove(archive, one)
+        gone = [key for key in one.raw if key.endswith(".zst")]
+        for start in range(0, len(gone), 500):
+            ArchivePart.objects.filter(feed=version.feed, key__in=gone[start : start + 500]).delete()
