@@ -111,6 +111,23 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def with_stored(manifest: EventsManifest, found: list[tuple[int, str]]) -> EventsManifest:
+    """The manifest for what lies in the store: what an earlier try left there may be compressed differently."""
+    files = [
+        msgspec.structs.replace(file, stored_bytes=size, sha256=sha256)
+        for file, (size, sha256) in zip(manifest.all_files, found, strict=True)
+    ]
+    of_events = len(manifest.files)
+    return msgspec.structs.replace(
+        manifest, files=files[:of_events], quarantine=files[of_events] if manifest.quarantine else None
+    )
+
+
+def with_epoch(manifest: EventsManifest, epoch: str) -> EventsManifest:
+    """The same part in another life of the stream."""
+    return msgspec.structs.replace(manifest, epoch=epoch)
+
+
 def same_rows(one: EventsManifest, other: EventsManifest) -> bool:
     """Whether two manifests are of the same messages; compression may differ between library versions."""
     return (one.key, one.environment, _rows(one)) == (other.key, other.environment, _rows(other))

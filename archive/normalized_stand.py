@@ -50,6 +50,11 @@ def next_life(epoch: str) -> str:
     return f"{created}-{number + 1}"
 
 
+def furthest(stand: Stand) -> tuple[int, int]:
+    """What decides between two stands of one stream: the later life, then the later message."""
+    return life_of(stand.epoch)[1], stand.position
+
+
 def take_up(known: Stand | None, stream: StreamState, *, found: str | None) -> TakeUp:
     """Go on after what is archived; `found` is the identity of the message that now has the anchor's number, if any."""
     first = max(stream.first_seq, 1)

@@ -7,7 +7,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import nats.errors
 import nats.js.errors

@@ -71,7 +71,7 @@ def _check_ticker(message: Any) -> None:
 
 
 def _check_gap(message: Any) -> None:
-    message.note, list(message.tickers)  # noqa: B018
+    message.note, list(message.tickers)
 
 
 def _require(value: int, known: int, field: str) -> None:

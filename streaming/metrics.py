@@ -72,6 +72,47 @@ STORE_OPERATIONS = Counter(
     ["store", "operation", "result"],
 )
 
+# --- archiver: provisional normalized parts --------------------------------------------------------------------
+ARCHIVER_RECORDS = Counter(
+    "ssmd_archiver_records_total", "Events committed in provisional parts", ["feed", "type"]
+)
+ARCHIVER_LAG = Gauge(
+    "ssmd_archiver_lag_seconds", "Age of the oldest message on the bus that is not archived", ["feed"]
+)
+ARCHIVER_BEHIND = Gauge("ssmd_archiver_pending_messages", "Messages of the stream not read yet", ["feed"])
+ARCHIVER_POSITION = Gauge("ssmd_archiver_position", "Up to which message the stream is archived", ["feed"])
+ARCHIVER_HEALTHY = Gauge("ssmd_archiver_healthy", "1 while the stream is there and read", ["feed"])
+ARCHIVER_POISON = Counter(
+    "ssmd_archiver_poison_messages_total", "Messages put into quarantine, as they cannot be read", ["feed"]
+)
+ARCHIVER_HOLES = Counter(
+    "ssmd_archiver_stream_holes_total", "Times that messages were gone before they were read", ["feed"]
+)
+ARCHIVER_HOLE_MESSAGES = Counter(
+    "ssmd_archiver_stream_hole_messages_total", "Messages gone before they were read", ["feed"]
+)
+ARCHIVER_NEW_LIVES = Counter(
+    "ssmd_archiver_new_lives_total",
+    "Times that a stream's numbers turned out to mean something else",
+    ["feed"],
+)
+ARCHIVER_RESTARTS = Counter("ssmd_archiver_reader_restarts_total", "Consumers that broke", ["feed"])
+ARCHIVER_CONFLICTS = Counter(
+    "ssmd_archiver_conflicts_total", "Parts in whose place something else lay", ["feed"]
+)
+ARCHIVER_DAMAGED = Counter(
+    "ssmd_archiver_damaged_manifests_total", "Manifests of provisional parts that cannot be read", ["feed"]
+)
+ARCHIVER_STORE_ERRORS = Counter(
+    "ssmd_archiver_store_errors_total", "Store operations to be tried again", ["feed"]
+)
+
+_ARCHIVER = (
+    ARCHIVER_LAG, ARCHIVER_BEHIND, ARCHIVER_POSITION, ARCHIVER_HEALTHY, ARCHIVER_POISON, ARCHIVER_HOLES,
+    ARCHIVER_HOLE_MESSAGES, ARCHIVER_NEW_LIVES, ARCHIVER_RESTARTS, ARCHIVER_CONFLICTS, ARCHIVER_DAMAGED,
+    ARCHIVER_STORE_ERRORS,
+)  # fmt: skip
+
 
 def init_connector(feed: str) -> None:
     """Give every series of a connector its 0."""
@@ -118,6 +159,16 @@ def init_store(kind: str) -> None:
     for operation in STORE_CALLS:
         for result in STORE_RESULTS:
             STORE_OPERATIONS.labels(kind, operation, result)
+
+
+def init_archiver(feed: str) -> None:
+    """Give every series of the archiver its 0."""
+    ARCHIVER_BYTES.labels("normalized")
+    ARCHIVER_FILES.labels("normalized")
+    for kind in ("trade", "orderbook", "status", "ticker", "gap"):
+        ARCHIVER_RECORDS.labels(feed, kind)
+    for metric in _ARCHIVER:
+        metric.labels(feed)
 
 
 def serve_metrics(port: int | None) -> int:

@@ -23,6 +23,7 @@ NOUNS = {
     "exchange": "The simulated exchange",
     "connector": "Exchange to capture log to bus",
     "shipper": "Capture log to raw archive",
+    "archiver": "Bus to today's normalized archive",
     "gateway": "Admin, REST and WebSocket server",
     "login": "A new one-time link to the admin",
     "doctor": "Check this machine and this installation",
@@ -30,9 +31,13 @@ NOUNS = {
 }
 
 # These load neither Celery's models nor the admin and REST: `ssmd feed list` must not wait for them.
-LIGHT = frozenset({"feed", "schema", "env", "market", "data", "doctor", "exchange", "connector", "shipper"})
+LIGHT = frozenset(
+    {"feed", "schema", "env", "market", "data", "doctor", "exchange", "connector", "shipper", "archiver"}
+)
 # These ask the registry before anything else: it must be there and migrated.
-ASKS_REGISTRY = frozenset({"feed", "schema", "env", "market", "data", "connector", "shipper", "gateway"})
+ASKS_REGISTRY = frozenset(
+    {"feed", "schema", "env", "market", "data", "connector", "shipper", "archiver", "gateway"}
+)
 
 
 def main() -> None:

@@ -5,9 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # The order of starting. Later ones need the earlier ones.
-START_ORDER = ("nats", "valkey", "exchange", "connector", "shipper", "web", "worker", "beat")
+START_ORDER = ("nats", "valkey", "exchange", "connector", "shipper", "archiver", "web", "worker", "beat")
 # The order of stopping, step by step: no new frames, the bus drained, the last part written, then the rest.
-STOP_ORDER = (("exchange",), ("connector",), ("shipper",), ("web", "beat", "worker"), ("valkey",), ("nats",))
+STOP_ORDER = (
+    ("exchange",),
+    ("connector",),
+    ("archiver",),
+    ("shipper",),
+    ("web", "beat", "worker"),
+    ("valkey",),
+    ("nats",),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,7 @@ def of_environment(name: str, *, web_port: int) -> list[Program]:
     return [
         Program("connector", ssmd("connector", "start", "--env", name), stop_seconds=20),
         Program("shipper", ssmd("shipper", "start", "--env", name), stop_seconds=30),
+        Program("archiver", ssmd("archiver", "start", "--env", name), stop_seconds=30),
         Program("web", ssmd("gateway", "start", "--env", name, "--port", str(web_port))),
     ]
 
