@@ -7,9 +7,15 @@ from archive.objects import ObjectMissing, StoreError
 from archive.retry import Transient
 from registry.refusal import ExitCode, Reason
 
-# A digest that does not fit what arrived: the network or a proxy spoiled it.
+# What arrived is not what boto3 wrote: the network or a proxy spoiled it.
 _SPOILED = frozenset(
-    {"BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}
+    {
+        "BadDigest",
+        "IncompleteBody",
+        "XAmzContentSHA256Mismatch",
+        "XAmzContentChecksumMismatch",
+        "MalformedXML",
+    }
 )
 _AGAIN = _SPOILED | {
     "InternalError",

@@ -39,11 +39,12 @@ class S3Store:
         *,
         patience: Patience | None = None,
         part_bytes: int = PART_BYTES,
+        page_keys: int = 1000,
     ) -> None:
         metrics.init_store(KIND)
         self._connection = Connection(bucket, credentials)
         self._patience = patience or Patience()
-        self._part_bytes = part_bytes
+        self._part_bytes, self._page_keys = part_bytes, page_keys
         self._has_answered = False
         self._verifies_digest: bool | None = None
         self._probing = threading.Lock()
@@ -188,11 +189,7 @@ class S3Store:
             raise Transient(f"put {key}: stored wrongly")
 
     def _get(self, key: str) -> bytes:
-        data, answer = self._connection.read("get_object", Key=key, ChecksumMode="ENABLED")
-        told = answer["Metadata"].get(_SHA)
-        if not answer.get("ETag") or len(data) != answer["ContentLength"] or told not in (None, digest(data)):
-            raise Transient(f"get {key}: what came is not what was stored")
-        return data
+        return _whole(key, *self._connection.read("get_object", Key=key, ChecksumMode="ENABLED"))
 
     def _get_range(self, key: str, start: int, length: int) -> bytes:
         if length <= 0:
@@ -204,8 +201,8 @@ class S3Store:
             data, answer = self._connection.read("get_object", Key=key, Range=span)
         except OutOfRange:
             return b""
-        if "ContentRange" not in answer:  # the store gives the whole object, as it may
-            return data[start : start + length]
+        if "ContentRange" not in answer:  # the whole object, as a store may answer
+            return _whole(key, data, answer)[start : start + length]
         total = int(answer["ContentRange"].rpartition("/")[2])
         if len(data) != min(length, total - start):
             raise Transient(f"get {key}: {len(data)} bytes came instead of {min(length, total - start)}")
@@ -236,7 +233,7 @@ class S3Store:
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
     def _page(self, prefix: str, **token: str) -> dict[str, Any]:
-        page = self._connection.call("list_objects_v2", Prefix=prefix, **token)
+        page = self._connection.call("list_objects_v2", Prefix=prefix, MaxKeys=self._page_keys, **token)
         has_more, following = page.get("IsTruncated"), page.get("NextContinuationToken")
         if has_more is None or (has_more and following in (None, token.get("ContinuationToken"))):
             raise Transient(f"list {prefix}: {self._connection.bucket} gave half an answer")
@@ -254,6 +251,13 @@ class S3Store:
         except StoreError as error:
             if getattr(error, "status", 0) != 404:
                 raise
+
+
+def _whole(key: str, data: bytes, answer: dict[str, Any]) -> bytes:
+    told = answer["Metadata"].get(_SHA)
+    if not answer.get("ETag") or len(data) != answer["ContentLength"] or told not in (None, digest(data)):
+        raise Transient(f"get {key}: what came is not what was stored")
+    return data
 
 
 def _note(operation: str, error: Transient) -> None:

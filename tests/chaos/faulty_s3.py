@@ -58,6 +58,7 @@ class Told:
     faults: Sequence[Fault] = ()
     strip: tuple[str, ...] = ()  # beginnings of header names that the store shall not see
     bytes_per_second: float = 0
+    expired_key: str = ""  # an access key that is not accepted any more
     seen: Counter[str] = field(default_factory=Counter)
     hit: int = 0
     release: threading.Event = field(default_factory=threading.Event)
@@ -84,10 +85,12 @@ class FaultyS3:
         self._server.shutdown()
         self._server.server_close()
 
-    def tell(self, *faults: Fault, strip: tuple[str, ...] = (), bytes_per_second: float = 0) -> None:
+    def tell(
+        self, *faults: Fault, strip: tuple[str, ...] = (), bytes_per_second: float = 0, expired_key: str = ""
+    ) -> None:
         """Begin anew with these faults."""
         self.told.release.set()
-        self.told = Told(faults, strip, bytes_per_second)
+        self.told = Told(faults, strip, bytes_per_second, expired_key)
 
     def next_fault(self, operation: str) -> Fault | None:
         """Count the request; the fault that it shall meet."""
@@ -128,6 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
         told = proxy.told
         body = self._read(int(self.headers.get("Content-Length") or 0), told)
         fault = proxy.next_fault(operation(self.command, self.path))
+        if told.expired_key and f"Credential={told.expired_key}/" in self.headers.get("Authorization", ""):
+            fault = Fault("*", status=403, code="ExpiredToken")
         if fault is None:
             self._reply(self._forward(body, told), told)
             return
@@ -241,11 +246,13 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.status != 204:
             self.send_header("Content-Length", str(length))
         self.end_headers()
+        if self.command == "HEAD":
+            return
         for start in range(0, len(reply.body), 65536):
             piece = reply.body[start : start + 65536]
             self.wfile.write(piece)
             _linger(len(piece), told)
-        if self.command != "HEAD" and length != len(reply.body):
+        if length != len(reply.body):
             self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:

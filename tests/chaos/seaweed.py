@@ -14,6 +14,7 @@ from pathlib import Path
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from mypy_boto3_s3 import S3Client
 
 from archive.s3_connection import Bucket
 from ssmd.runtime import launcher
@@ -22,7 +23,8 @@ from tests.conftest import absent
 # What ssmd is given may use one bucket and make none: with an admin's key SeaweedFS makes buckets by itself.
 KEY = ("ssmd-access", "ssmd-secret")
 ADMIN = ("admin-access", "admin-secret")
-BUCKET = "ssmd-raw"
+NEW_KEY = ("ssmd-access-2", "ssmd-secret-2")
+BUCKET, VERSIONED, GONE = "ssmd-raw", "ssmd-versioned", "ssmd-gone"
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,10 @@ class Seaweed:
 
     url: str
 
-    def bucket(self, **options: object) -> Bucket:
-        return Bucket(name=BUCKET, **{"endpoint": self.url, **options})  # type: ignore[arg-type]
+    def bucket(
+        self, name: str = BUCKET, *, read_seconds: float = 30.0, checksums: str = "when_supported"
+    ) -> Bucket:
+        return Bucket(name=name, endpoint=self.url, read_seconds=read_seconds, checksums=checksums)
 
 
 @functools.cache
@@ -59,10 +63,9 @@ def _admin() -> dict[str, object]:
 
 
 def _restricted() -> dict[str, object]:
-    credentials = [{"accessKey": KEY[0], "secretKey": KEY[1]}]
-    actions = [
-        f"{action}:{bucket}" for action in ("Read", "Write", "List") for bucket in (BUCKET, "ssmd-gone")
-    ]
+    credentials = [{"accessKey": access, "secretKey": secret} for access, secret in (KEY, NEW_KEY)]
+    buckets = (BUCKET, VERSIONED, GONE)
+    actions = [f"{action}:{bucket}" for action in ("Read", "Write", "List") for bucket in buckets]
     return {"name": "ssmd", "credentials": credentials, "actions": actions}
 
 
@@ -108,7 +111,7 @@ def _free_ports(count: int) -> list[int]:
     return found
 
 
-def client(url: str, key: tuple[str, str] = ADMIN):  # type: ignore[no-untyped-def]
+def client(url: str, key: tuple[str, str] = ADMIN) -> S3Client:
     """The operator's own hands in the store."""
     config = Config(s3={"addressing_style": "path"}, retries={"mode": "standard", "total_max_attempts": 1})
     return boto3.client(
@@ -123,7 +126,10 @@ def client(url: str, key: tuple[str, str] = ADMIN):  # type: ignore[no-untyped-d
 
 def _wait(server: Seaweed, process: "subprocess.Popen[bytes]", folder: Path) -> None:
     s3, deadline = client(server.url), time.monotonic() + 60
-    for step in (lambda: s3.create_bucket(Bucket=BUCKET), lambda: s3.put_object(Bucket=BUCKET, Key="warm", Body=b"x")):
+    for step in (
+        lambda: s3.create_bucket(Bucket=BUCKET),
+        lambda: s3.put_object(Bucket=BUCKET, Key="warm", Body=b"x"),
+    ):
         while True:
             try:
                 step()
