@@ -1,45 +1,71 @@
 """Events with what a reader of one market needs but no single frame says: resting sizes and checkpoints.
 
-A pure fold over a session's events in order of n; it can be restarted at any checkpoint.
+A pure fold over a session's events in order of n. It can be begun again at any checkpoint (`resume`), and be put away
+and taken up anywhere (`state`).
 """
 
 import msgspec
 
 from streaming.book import OrderBook
-from streaming.events import BookDelta, BookSnapshot, MarketEvent, Origin
+from streaming.events import BookDelta, BookSnapshot, Level, MarketEvent, Origin
+from streaming.issues import IssueKind
 
 CHECKPOINT_EVERY = 256  # deltas of one market
 _DAY_NS = 86_400 * 1_000_000_000
 
 
+class MarketState(msgspec.Struct, frozen=True):
+    """All that a fold knows of one market; `day` is that of its last checkpoint."""
+
+    ticker: str
+    is_known: bool
+    is_crossed: bool
+    deltas: int
+    day: int
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+
+
 class _Market:
-    __slots__ = ("book", "day", "deltas")
+    __slots__ = ("book", "day", "deltas", "is_crossed")
 
     def __init__(self) -> None:
         self.book = OrderBook()
         self.deltas = 0
         self.day = -1
+        self.is_crossed = False  # and told so
 
 
 class Fold:
     """Keeps every market's book; `apply` completes a delta and adds a checkpoint where one is due.
 
     A checkpoint is due after every snapshot, at a market's first book event of a UTC day (of receive time) and
-    every 256 deltas, while the book is known.
+    every 256 deltas, while the book is known. `noted` gathers what the books contradict, until somebody takes it.
     """
 
-    def __init__(self) -> None:
-        self._markets: dict[str, _Market] = {}
+    def __init__(self, markets: list[MarketState] | None = None) -> None:
+        self.noted: list[tuple[IssueKind, str]] = []
+        self._markets = {state.ticker: _market_of(state) for state in markets or ()}
 
     def apply(self, event: MarketEvent) -> list[MarketEvent]:
         """The event, completed, and what follows from it (k counts on)."""
-        match event:
-            case BookSnapshot():
-                return self._snapshot(event)
-            case BookDelta():
-                return self._delta(event)
-            case _:
-                return [event]
+        if isinstance(event, BookDelta):
+            return self._delta(event)
+        if isinstance(event, BookSnapshot):
+            return self._snapshot(event)
+        return [event]
+
+    def resume(self, checkpoint: BookSnapshot) -> None:
+        """Begin a market at one of its checkpoints, as if all before had been applied."""
+        market = self._market(checkpoint.ticker)
+        market.book.replace(checkpoint)
+        market.deltas = 0
+        market.day = checkpoint.origin.received_ns // _DAY_NS
+        market.is_crossed = market.book.is_crossed
+
+    def state(self) -> list[MarketState]:
+        """What `Fold(state)` goes on from."""
+        return [_state_of(ticker, self._markets[ticker]) for ticker in self.tickers]
 
     def book(self, ticker: str) -> OrderBook | None:
         """The market's book as it stands; None before its first event."""
@@ -64,18 +90,35 @@ class Fold:
     def _snapshot(self, event: BookSnapshot) -> list[MarketEvent]:
         market = self._market(event.ticker)
         market.book.replace(event)
+        self._look_for_crossing(market)
         return [event, self._checkpoint(market, event)]
 
     def _delta(self, event: BookDelta) -> list[MarketEvent]:
-        market = self._market(event.ticker)
-        size = market.book.change(event)
-        if size is None:
+        market = self._markets.get(event.ticker) or self._market(event.ticker)
+        was_known = market.book.is_known
+        size_e2 = market.book.change(event)
+        if size_e2 is None:
+            if was_known:
+                self.noted.append((IssueKind.NEGATIVE_SIZE, f"{event.side.value} at {event.price_e4}"))
             return [event]
-        completed = msgspec.structs.replace(event, size_e2=size)
+        if market.book.is_crossed or market.is_crossed:
+            self._look_for_crossing(market)
+        at = event.origin
+        completed = BookDelta(
+            event.ticker, event.side, event.price_e4, event.delta_e2, size_e2, event.venue_ns, at, event.market_id
+        )  # fmt: skip
         market.deltas += 1
-        if market.deltas < CHECKPOINT_EVERY and market.day == event.origin.received_ns // _DAY_NS:
+        if market.deltas < CHECKPOINT_EVERY and market.day == at.received_ns // _DAY_NS:
             return [completed]
         return [completed, self._checkpoint(market, event)]
+
+    def _look_for_crossing(self, market: _Market) -> None:
+        """A crossed book is told once, not at every delta until it is right again."""
+        is_crossed = market.book.is_crossed
+        if is_crossed and not market.is_crossed:
+            bid, ask = market.book.bids[0], market.book.asks[0]
+            self.noted.append((IssueKind.CROSSED_BOOK, f"bid {bid.price_e4}, ask {ask.price_e4}"))
+        market.is_crossed = is_crossed
 
     def _market(self, ticker: str) -> _Market:
         market = self._markets.get(ticker)
@@ -99,3 +142,18 @@ class Fold:
 
 def _next_event(origin: Origin) -> Origin:
     return msgspec.structs.replace(origin, k=origin.k + 1)
+
+
+def _state_of(ticker: str, market: _Market) -> MarketState:
+    book = market.book
+    return MarketState(
+        ticker, book.is_known, market.is_crossed, market.deltas, market.day, book.bids, book.asks
+    )
+
+
+def _market_of(state: MarketState) -> _Market:
+    market = _Market()
+    if state.is_known:
+        market.book.load(state.bids, state.asks)
+    market.deltas, market.day, market.is_crossed = state.deltas, state.day, state.is_crossed
+    return market
