@@ -133,7 +133,7 @@ class DeploymentLog(models.Model):
             yield row
 
     def skip(self, why: str) -> None:
-        """There was nothing to do: said in the block, the row ends as skipped."""
+        """There was nothing to do: said in the block, the row ends as skipped, also when the block then raises."""
         self.status = self.Status.SKIPPED
         self.detail = {**self.detail, "skipped": why}
 
@@ -145,10 +145,12 @@ class DeploymentLog(models.Model):
         try:
             yield
         except BaseException as error:  # also a cancelled task and ^C: the row says so
-            self._end(self.Status.FAILED, f"{type(error).__name__}: {error}".removesuffix(": "))
+            if self.status == self.Status.SKIPPED:  # the caller is told by an exception that nothing was done
+                self._end(self.Status.SKIPPED)
+            else:
+                self._end(self.Status.FAILED, f"{type(error).__name__}: {error}".removesuffix(": "))
             raise
-        ended = self.Status.COMPLETED if self.status == self.Status.STARTED else self.status
-        self._end(ended)
+        self._end(self.Status.SKIPPED if self.status == self.Status.SKIPPED else self.Status.COMPLETED)
 
     def _end(self, status: str, error_message: str | None = None) -> None:
         self.status, self.error_message = status, error_message

@@ -42,6 +42,20 @@ def test_a_failure_is_recorded_and_goes_on(version: EnvironmentVersion) -> None:
     assert (the_row().status, the_row().error_message) == ("failed", "OSError: disk full")
 
 
+def test_what_was_skipped_has_not_failed_when_its_caller_is_told_by_an_exception(
+    version: EnvironmentVersion,
+) -> None:
+    with (
+        pytest.raises(LookupError),
+        DeploymentLog.record(version, SEAL, trigger=SCHEDULED, by="beat") as run,
+    ):
+        run.skip("nothing new")
+        raise LookupError
+
+    row = the_row()
+    assert (row.status, row.error_message, row.detail) == ("skipped", None, {"skipped": "nothing new"})
+
+
 def test_an_interrupted_run_has_failed(version: EnvironmentVersion) -> None:
     with (
         pytest.raises(KeyboardInterrupt),
