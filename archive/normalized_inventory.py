@@ -1,0 +1,142 @@
+"""Turns manifests of provisional normalized parts into rows: normalized_parts and data_inventory.
+
+Every row follows from manifests alone: repeating and overlapping these calls leads to the same rows. Once a day is
+sealed, its inventory row is the seal's.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from itertools import islice
+
+import structlog
+from django.db import transaction
+from django.db.models import Max, Min, QuerySet, Sum
+from django.utils import timezone
+
+from archive.files import Damaged
+from archive.gap_rows import instant
+from archive.inventory import BATCH, Recorded
+from archive.layout import EventsKey, days_between, events_prefix, parse_events_key
+from archive.normalized_manifest import EventsManifest
+from archive.normalized_message import SCHEMAS
+from archive.normalized_read import read_manifest
+from archive.store import Store
+from registry.models import DataInventory, Feed, NormalizedPart, SealedDay
+from streaming.subjects import escape
+
+log = structlog.get_logger()
+
+
+def record_new_normalized_parts(
+    store: Store, feed: str, environment: str, *, everything: bool = False, now: datetime | None = None
+) -> Recorded:
+    """Make rows of the manifests that are not yet in the database.
+
+    Looks at the days that may still grow, or at all (`everything`, or when it knows none).
+    """
+    row = Feed.objects.get(name=feed)
+    today = (now or timezone.now()).date()
+    parts = damaged = 0
+    keys = _new_keys(store, row, environment, today=today, everything=everything)
+    while batch := list(islice(keys, BATCH)):
+        found = [manifest for key in batch if (manifest := _read(store, key, environment)) is not None]
+        damaged += len(batch) - len(found)
+        parts += len(found)
+        if found:
+            _record(row, found, today=today)
+    _normalized(row).filter(date__lt=today, status=DataInventory.Status.PROCESSING).update(
+        status=DataInventory.Status.PARTIAL
+    )
+    return Recorded(parts, damaged)
+
+
+def _new_keys(
+    store: Store, feed: Feed, environment: str, *, today: date, everything: bool
+) -> Iterator[EventsKey]:
+    known = NormalizedPart.objects.filter(feed=feed, environment=environment)
+    last = None if everything else known.aggregate(last=Max("date"))["last"]
+    if last is None:
+        prefixes = [f"{escape(feed.name)}/{schema}/_parts/" for schema in SCHEMAS]
+    else:
+        days = days_between(min(last, today - timedelta(days=1)), today)
+        prefixes = [events_prefix(feed.name, schema, on) for schema in SCHEMAS for on in days]
+        known = known.filter(date__gte=days[0])
+    have = set(known.values_list("key", flat=True))
+    for prefix in prefixes:
+        for name in store.list(prefix):
+            key = None if name in have else parse_events_key(name)
+            if key is not None:
+                yield key
+
+
+def _read(store: Store, key: EventsKey, environment: str) -> EventsManifest | None:
+    """One bad manifest must not hide the others."""
+    try:
+        manifest = read_manifest(store, key)
+    except Damaged as error:
+        log.error("manifest cannot be read", key=key.manifest, error=str(error))
+        return None
+    if manifest.environment != environment:
+        log.error("manifest of another environment", key=key.manifest, environment=manifest.environment)
+        return None
+    return manifest
+
+
+@transaction.atomic
+def _record(feed: Feed, found: Sequence[EventsManifest], *, today: date) -> None:
+    # One writer for each feed at a time: what follows reads all rows of a day and writes their sums.
+    Feed.objects.select_for_update().get(pk=feed.pk)
+    NormalizedPart.objects.bulk_create(
+        [_part_row(feed, manifest) for manifest in found], ignore_conflicts=True
+    )
+    latest = {(manifest.date, manifest.schema): manifest.archiver_version for manifest in found}
+    for (on, schema), version in latest.items():
+        _recount(feed, on, schema, version, today=today)
+
+
+def _part_row(feed: Feed, manifest: EventsManifest) -> NormalizedPart:
+    return NormalizedPart(
+        feed=feed,
+        environment=manifest.environment,
+        date=manifest.date,
+        schema_version=manifest.schema,
+        key=manifest.key.manifest,
+        stream_epoch=manifest.epoch,
+        first_seq=manifest.first_seq,
+        last_seq=manifest.last_seq,
+        rows=manifest.rows,
+        bytes=manifest.stored_bytes,
+        first_ns=manifest.first_recv_ns,
+        last_ns=manifest.last_recv_ns,
+    )
+
+
+def _recount(feed: Feed, on: date, schema: str, version: str, *, today: date) -> None:
+    """The day's row, from all its parts; an event that came twice counts twice until the day is sealed."""
+    parts = NormalizedPart.objects.filter(feed=feed, date=on, schema_version=schema, rows__gt=0)
+    if not parts.exists() or SealedDay.objects.filter(feed=feed, date=on).exists():
+        return
+    sums = parts.aggregate(rows=Sum("rows"), stored=Sum("bytes"), first=Min("first_ns"), last=Max("last_ns"))
+    identity = {"date": on, "schema_version": schema}
+    if not _normalized(feed).filter(**identity).exists():
+        row = DataInventory(
+            feed=feed,
+            data_type=DataInventory.DataType.NORMALIZED,
+            storage_path=events_prefix(feed.name, schema, on),
+            status=DataInventory.Status.PROCESSING,
+            **identity,
+        )
+        DataInventory.objects.bulk_create([row])
+    _normalized(feed).filter(**identity).update(
+        record_count=sums["rows"],
+        byte_size=sums["stored"],
+        first_timestamp=instant(sums["first"]),
+        last_timestamp=instant(sums["last"]),
+        status=DataInventory.Status.PROCESSING if on >= today else DataInventory.Status.PARTIAL,
+        processor_version=version[:32],
+        processed_at=timezone.now(),
+    )
+
+
+def _normalized(feed: Feed) -> QuerySet[DataInventory]:
+    return DataInventory.objects.filter(feed=feed, data_type=DataInventory.DataType.NORMALIZED)
