@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 from nats.aio.client import Client
@@ -13,6 +14,7 @@ from nats.errors import Error as NatsError
 from streaming.lifetime import comes_within
 
 ACK_WITHIN_SECONDS = 2.0
+LOOK_AGAIN_SECONDS = 0.2
 WINDOW = 4096  # messages that may wait for their ack
 _HEADER_BYTES = 1024  # of a message's size: its identity; the server counts it, the library does not
 
@@ -34,6 +36,21 @@ class _Message:
     identity: str
     n: int
     sent_at: float
+    received_ns: int = 0
+
+
+class OnStored(Protocol):
+    """Is told of each message that is stored, and where; a repeat's ack names the place of the first one."""
+
+    def __call__(self, seq: int, n: int, identity: str, received_ns: int, *, is_repeat: bool) -> None: ...
+
+
+def _nobody(seq: int, n: int, identity: str, received_ns: int, *, is_repeat: bool) -> None:
+    """Nobody wants to know."""
+
+
+async def _at_once(_: Client) -> None:
+    """Nothing has to be looked at before messages are sent again."""
 
 
 class Outbox:
@@ -42,10 +59,16 @@ class Outbox:
     One inbox takes all acks: a future for each message, as the library's own publish makes it, costs twice the time.
     """
 
-    def __init__(self, client: Client, *, on_stored: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        on_stored: OnStored = _nobody,
+        before_repeating: Callable[[Client], Awaitable[None]] = _at_once,
+    ) -> None:
         self._client = client
         self._reconnects = client.stats["reconnects"]
-        self._on_stored = on_stored
+        self._on_stored, self._before_repeating = on_stored, before_repeating
         self._inbox = client.new_inbox()
         self._waiting: dict[int, _Message] = {}
         self._last_token = 0
@@ -70,8 +93,14 @@ class Outbox:
             inbox, reconnects = client.new_inbox(), client.stats["reconnects"]
             await self._listen(client, inbox)
             self._client, self._inbox = client, inbox
+            await self._before_repeating(self._client)
             await self._repeat(list(self._waiting.items()))
             self._reconnects = reconnects
+
+    @property
+    def offered_n(self) -> int:
+        """Everything that the records up to this n tell was offered."""
+        return self._offered_n
 
     @property
     def floor(self) -> int:
@@ -89,7 +118,9 @@ class Outbox:
         """Messages without an ack."""
         return len(self._waiting)
 
-    async def publish(self, subject: str, payload: bytes, *, identity: str, n: int) -> bool:
+    async def publish(
+        self, subject: str, payload: bytes, *, identity: str, n: int, received_ns: int = 0
+    ) -> bool:
         """Send one message of record n; waits while the window is full or the server away.
 
         False where the message is larger than the server takes: it never can be stored.
@@ -98,7 +129,7 @@ class Outbox:
         if len(payload) > self._client.max_payload - _HEADER_BYTES:
             return False
         self._last_token += 1
-        message = _Message(subject, payload, identity, n, time.monotonic())
+        message = _Message(subject, payload, identity, n, time.monotonic(), received_ns)
         self._waiting[self._last_token] = message
         await self._send(self._last_token, message)
         return True
@@ -136,6 +167,11 @@ class Outbox:
         """After a reconnect, before anything new: else the stream would hold a market's events in another order."""
         async with self._catching_up:
             while (reconnects := self._client.stats["reconnects"]) != self._reconnects:
+                try:
+                    await self._before_repeating(self._client)
+                except (NatsError, TimeoutError):
+                    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+                    return
                 await self._repeat(list(self._waiting.items()))
                 self._reconnects = reconnects
 
@@ -175,7 +211,7 @@ class Outbox:
         if ack.error:
             self.refused = str(ack.error.get("description", ack.error))
             return  # a full or missing stream: repeated until somebody mends it
-        del self._waiting[token]
+        message = self._waiting.pop(token)
         self.refused = ""
         self._room.set()
-        self._on_stored()
+        self._on_stored(ack.seq, message.n, message.identity, message.received_ns, is_repeat=ack.duplicate)

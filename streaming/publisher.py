@@ -1,30 +1,34 @@
 """Reads the capture log behind the connector and puts its events on the bus."""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-import msgspec
 import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from registry.refusal import Refused
-from streaming import metrics, subjects, transport, wire
+from streaming import failpoints, metrics, subjects, transport, wire
+from streaming.bus_losses import BusLosses, Mark
 from streaming.capture_log import CaptureLogReader, Cursor
 from streaming.complaints import Complaints
-from streaming.events import Event, GapNotice, MarketEvent
+from streaming.events import Event, GapNotice
 from streaming.kalshi.messages import raw_type
 from streaming.kalshi.normalizer import Normalizer
 from streaming.lifetime import comes_within, stay_cancelled
+from streaming.notices import identity_of, oversize_notices, with_books
 from streaming.outbox import Outbox
 from streaming.records import Kind, Record
+from streaming.store_watch import StoreWatch
 
 log = structlog.get_logger()
 
 BATCH_BYTES = 128 * 1024  # of log read at a time: the loop's other tasks run between batches
 STORE_EVERY_SECONDS = 0.2
 DRAIN_SECONDS = 10.0
+LOOK_EVERY_SECONDS = 3.0  # at what the bus still holds; at every reconnect and contradicting ack besides
 
 
 class Publisher:
@@ -40,6 +44,7 @@ class Publisher:
         with_raw: bool,
         notices: list[GapNotice],
         on_announced: Callable[[GapNotice], None] = lambda notice: None,
+        mark: Mark | None = None,
     ) -> None:
         self.fresh = asyncio.Event()
         self.normalizer = Normalizer(session)
@@ -49,10 +54,15 @@ class Publisher:
         self._outbox: Outbox | None = None
         self._client: Client | None = None
         self._complaints = Complaints(self._feed)
+        self._watch = StoreWatch(stream.name)
+        self._losses = BusLosses(self._feed, session, mark)
+        self._writing_ended: asyncio.Event | None = None
+        self._look_due = 0.0  # monotonic
         self._published = metrics.CONNECTOR_PUBLISHED.labels(self._feed)
 
     async def run(self, nats_url: str, writing_ended: asyncio.Event) -> None:
         """Publish until the log has ended and everything of it is acknowledged, or the bus cannot be reached then."""
+        self._writing_ended = writing_ended
         if not await self._connect(nats_url, writing_ended):
             return
         keeper = asyncio.create_task(self._keep(nats_url), name="keep cursor")
@@ -99,7 +109,7 @@ class Publisher:
                 if is_start:
                     raise
             else:
-                self._outbox = Outbox(self._client, on_stored=self._published.inc)
+                self._outbox = Outbox(self._client, on_stored=self._stored, before_repeating=self._look)
                 await self._outbox.open()
                 return True
             is_start = False
@@ -110,6 +120,7 @@ class Publisher:
         client = await transport.connect(url, name="connector")
         try:
             await transport.ensure_stream(client, self._stream)
+            await self._look(client)
             stay_cancelled()
         except BaseException:
             await _close(client)
@@ -121,6 +132,7 @@ class Publisher:
         while True:
             self.fresh.clear()
             was_ended = writing_ended.is_set()
+            await self._offer_notices()
             if records := self._reader.read(BATCH_BYTES):
                 await self._publish(records)
                 await asyncio.sleep(0)
@@ -137,6 +149,13 @@ class Publisher:
         for notice in self._notices:
             self._on_announced(notice)
 
+    async def _offer_notices(self) -> None:
+        """What the bus just lost is said before anything new."""
+        assert self._outbox is not None
+        while self._losses.notices:
+            notice = self._losses.notices.pop(0)
+            await self._offer(notice, identity=identity_of(notice), n=self._outbox.offered_n + 1)
+
     async def _wait_for_more(self) -> None:
         await comes_within(self.fresh, 0.5)
 
@@ -144,13 +163,20 @@ class Publisher:
         assert self._outbox is not None
         for record in records:
             unmappable = self.normalizer.unmappable
-            for event in self.normalizer.apply(record):
-                await self._offer(event, identity=_identity(event), n=record.n)
+            for event in self._events_of(record):
+                await self._offer(event, identity=identity_of(event), n=record.n)
             if self.normalizer.unmappable > unmappable:
                 self._cannot_be_read(record)
             if self._with_raw and record.kind != Kind.MARK:
                 await self._offer_raw(record)
             self._outbox.passed(record.n)
+            failpoints.reach("publisher.after_publish")
+
+    def _events_of(self, record: Record) -> Sequence[Event]:
+        events = self.normalizer.apply(record)
+        if record.kind != Kind.MARK:
+            return events
+        return with_books(events, self.normalizer.fold, record, session=self.normalizer.session)
 
     async def _offer(self, event: Event, *, identity: str, n: int) -> None:
         assert self._outbox is not None
@@ -162,7 +188,8 @@ class Publisher:
             )
             return
         address = subjects.address(self._feed, event)
-        if not await self._outbox.publish(address, payload, identity=identity, n=n):
+        at_ns = event.from_ns if isinstance(event, GapNotice) else event.origin.received_ns
+        if not await self._outbox.publish(address, payload, identity=identity, n=n, received_ns=at_ns):
             await self._too_large(event, len(payload), identity=identity, n=n)
 
     def _cannot_be_read(self, record: Record) -> None:
@@ -175,8 +202,8 @@ class Publisher:
         problem = f"event of {size} bytes too large for the bus: {identity}"
         self._complaints.note("publish", subjects.token_of(event), problem=problem)
         if not isinstance(event, GapNotice):
-            for notice in _oversize_notices(event):
-                await self._offer(notice, identity=_identity(notice), n=n)
+            for notice in oversize_notices(event):
+                await self._offer(notice, identity=identity_of(notice), n=n)
 
     async def _offer_raw(self, record: Record) -> None:
         """The frame as it came, to whoever listens now; kept by no stream, acknowledged by nobody."""
@@ -201,12 +228,36 @@ class Publisher:
                 await self._mend_stream()
             if self._client is not None and self._client.is_closed:
                 await self._replace_client(url)
+            elif self._watch.is_suspicious or time.monotonic() >= self._look_due:
+                await self._look_in_passing()
+
+    def _stored(self, seq: int, n: int, identity: str, received_ns: int, *, is_repeat: bool) -> None:
+        self._published.inc()
+        self._watch.stored(seq, n, identity, received_ns, is_repeat=is_repeat)
+
+    async def _look(self, client: Client) -> None:
+        """Whether the bus still holds what it acknowledged; raises where it does not answer."""
+        hole = await self._watch.look(client)
+        self._look_due = time.monotonic() + LOOK_EVERY_SECONDS
+        if hole is not None:
+            is_log_open = self._writing_ended is not None and not self._writing_ended.is_set()
+            self._losses.tell(hole, is_log_open=is_log_open)
+            self.fresh.set()
+
+    async def _look_in_passing(self) -> None:
+        assert self._client is not None
+        with suppress(NatsError, TimeoutError):
+            await self._look(self._client)
+        if self._watch.is_missing:
+            log.error("the stream is gone", stream=self._stream.name)
+            await self._mend_stream()
 
     async def _mend_stream(self) -> None:
         """Somebody may have deleted the stream: make it again; anything else is for an operator."""
         assert self._client is not None
         with suppress(NatsError, TimeoutError, Refused):
             await transport.ensure_stream(self._client, self._stream)
+            await self._look(self._client)
 
     async def _replace_client(self, url: str) -> None:
         """The library gives up for ever on some errors of the server; we do not."""
@@ -224,11 +275,15 @@ class Publisher:
     def _store(self) -> None:
         if self._outbox is None:
             return
+        floor, unmarked_n = self._outbox.floor, self._losses.first_unmarked_n
+        if unmarked_n is not None:
+            floor = min(floor, max(unmarked_n - 1, 0))
+        failpoints.reach("publisher.before_cursor")
         try:
-            self._cursor.store(self._outbox.floor)
+            self._cursor.store(floor)
         except OSError as error:  # an older cursor only overstates what is unpublished
             log.warning("cursor not stored", error=str(error))
-        metrics.CONNECTOR_PUBLISHED_LAST_N.labels(self._feed).set(self._outbox.floor)
+        metrics.CONNECTOR_PUBLISHED_LAST_N.labels(self._feed).set(floor)
 
 
 async def _close(client: Client | None) -> None:
@@ -237,26 +292,3 @@ async def _close(client: Client | None) -> None:
     with suppress(NatsError, OSError, TimeoutError):
         async with asyncio.timeout(2):
             await client.close()
-
-
-def _identity(event: Event) -> str:
-    if isinstance(event, GapNotice):
-        return f"{event.session}.{event.number}.{1 if event.to_ns else 0}"
-    return event.origin.identity
-
-
-def _oversize_notices(event: MarketEvent) -> list[GapNotice]:
-    """One event was left out: begun and over at once, so that nothing stays open."""
-    at = event.origin
-    begun = GapNotice(
-        cause="oversize_event",
-        session=at.session,
-        number=at.n,
-        connection=at.connection,
-        from_ns=at.received_ns,
-        to_ns=None,
-        sid=at.sid,
-        tickers=(event.ticker,),
-        note="an event was larger than the bus takes; raw has its frame",
-    )
-    return [begun, msgspec.structs.replace(begun, to_ns=at.received_ns)]

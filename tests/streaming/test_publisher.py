@@ -123,8 +123,8 @@ def errors(feed: str, error_type: str) -> float:
 async def test_frames_that_are_not_understood_are_counted_and_said_once_a_minute(
     nats_server: str, tmp_path: Path
 ) -> None:
-    renamed = trade("A", 1).replace(b"yes_price_dollars", b"yes_price")
-    session = Session(tmp_path / "s", count=1, more=(renamed,) * 100)
+    renamed = (trade("A", seq).replace(b"yes_price_dollars", b"yes_price") for seq in range(2, 102))
+    session = Session(tmp_path / "s", count=1, more=tuple(renamed))
 
     with capture_logs() as said:
         await run_from_start(session, nats_server)
