@@ -124,7 +124,7 @@ class Hub:
             on_message=self._receive,
             on_ready=self._ready,
             on_hole=self._hole,
-            on_new_numbering=self.fanout.reload_all,
+            on_new_numbering=self._renumbered,
             on_trouble=self._become_stale,
         )
         try:
@@ -190,6 +190,11 @@ class Hub:
     def _hole(self, first_seq: int, last_seq: int) -> None:
         self.fanout.tell_all(messages.stream_hole(first_seq, last_seq))
         self.fanout.reload_all()
+
+    def _renumbered(self) -> None:
+        """The stream was made anew or restored: what it holds now may never have been sent to anybody."""
+        log.warning("stream_renumbered", stream=self.serving.stream, last_seq=self.seq)
+        self._hole(0, self.seq)
 
     def _send_changed_soon(self) -> None:
         # Runs when the reading task has handed over all that came in one go.

@@ -67,6 +67,7 @@ class OrderedReader:
         self._last_heard = 0.0
         self._next_delivery = 1
         self._epoch: datetime | None = None
+        self._anchor: tuple[int, str, bytes] | None = None  # the last message: its sequence, subject, payload
         self.last_seq = 0
 
     def restart(self, why: str) -> None:
@@ -98,7 +99,7 @@ class OrderedReader:
 
     async def _read_until_broken(self) -> None:
         position = await position_of(self._nc, self._stream)
-        self._take_up(position)
+        self._take_up(position, is_renumbered=await self._is_renumbered(position))
         inbox = self._nc.new_inbox()
         subscription = await self._nc.subscribe(
             inbox, cb=self._receiver(), pending_msgs_limit=-1, pending_bytes_limit=_PENDING_BYTES
@@ -111,12 +112,26 @@ class OrderedReader:
         finally:
             await self._remove(subscription, str(consumer.name))
 
-    def _take_up(self, position: Position) -> None:
+    async def _is_renumbered(self, position: Position) -> bool:
+        """Whether our position means other messages now: a store that was restored may have grown past it again."""
+        if self._epoch is None:
+            return False
+        if self._epoch != position.epoch or position.last_seq < self.last_seq:
+            return True
+        if self._anchor is None or self._anchor[0] < position.first_seq:
+            return False
+        try:
+            found = await self._nc.jetstream().get_msg(self._stream, self._anchor[0])
+        except nats.js.errors.NotFoundError:
+            return False  # deleted by hand, or for its age
+        return (found.subject, found.data or b"") != self._anchor[1:]
+
+    def _take_up(self, position: Position, *, is_renumbered: bool) -> None:
         """Where to go on: after what was handed over, unless the numbers now mean something else."""
         if self._epoch is None:
             self.last_seq = position.last_seq
-        elif self._epoch != position.epoch or position.last_seq < self.last_seq:
-            self.last_seq = position.last_seq
+        elif is_renumbered:
+            self.last_seq, self._anchor = position.last_seq, None
             self._on_new_numbering()
         elif position.first_seq > self.last_seq + 1:
             self._on_hole(self.last_seq + 1, position.first_seq - 1)
@@ -160,8 +175,10 @@ class OrderedReader:
             self.restart(f"delivery {delivery} came where {self._next_delivery} was due")
             return
         self._next_delivery += 1
+        if seq > self.last_seq + 1:  # taken out of the stream before it was our turn
+            self._on_hole(self.last_seq + 1, seq - 1)
         self._on_message(message.subject, seq, message.data)
-        self.last_seq = seq
+        self.last_seq, self._anchor = seq, (seq, message.subject, message.data)
 
     async def _control(self, message: Msg) -> None:
         """A heartbeat tells what was sent last; flow control, and a stalled consumer, want an answer."""
