@@ -1,10 +1,41 @@
 """Which events of a day the archiver saw on the bus: what a seal compares raw with."""
 
+import structlog
+
+from archive import layout, seal_manifest
+from archive.files import Damaged
 from archive.identities import IdentitySet
-from archive.seal_manifest import Plan
+from archive.normalized_read import part_keys, read_manifest, read_part
+from archive.seal_manifest import BusSeen, Plan
 from archive.store import Store
+from archive.stored_identities import put_identities
+from streaming.glance import glance
+from streaming.wire import WireError
+
+log = structlog.get_logger()
 
 
-def of_provisional(store: Store, plan: Plan) -> IdentitySet | None:
-    """The identities in the day's provisional parts, as far as the plan reaches; None where there are no parts."""
-    return None
+def see_bus(raw: Store, normalized: Store, plan: Plan) -> BusSeen:
+    """Read the day's provisional parts, as far as the plan reaches, and commit which events they hold."""
+    key = layout.step_key(plan.feed, plan.date, plan.version, "bus")
+    done = seal_manifest.read_if_there(raw, key, BusSeen)
+    if done is not None:
+        return done
+    found, keys, damaged = IdentitySet(), part_keys(normalized, plan.feed, plan.schema, plan.date), 0
+    for part in keys:
+        try:
+            for token, message in read_part(normalized, read_manifest(normalized, part)):
+                if token != "gap":  # noqa: S105
+                    _take(found, plan, token, message)
+        except (Damaged, WireError) as error:  # what it held counts as lost by the bus: raw has it
+            log.error("provisional part not readable", key=part.manifest, error=str(error))
+            damaged += 1
+    report = BusSeen(parts=len(keys), damaged=damaged, identities=put_identities(raw, plan, "bus", found))
+    raw.put_if_absent(key, seal_manifest.encode(report))
+    return report
+
+
+def _take(found: IdentitySet, plan: Plan, token: str, message: bytes) -> None:
+    seen = glance(token, message)
+    if seen.n <= plan.sessions.get(seen.session, 0):  # later ones belong to the next version
+        found.add(seen.session, seen.n, seen.k)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import zstandard
 
 from archive.files import Damaged, decode_line
-from archive.normalized_message import framed_length
+from archive.normalized_read import split
 from archive.objects import ObjectMissing, Store
 from archive.rows import StoredRows, pieces
 
@@ -41,14 +41,7 @@ def _count_lines(found: Iterator[bytes], stored: StoredRows) -> int:
 
 def _count_events(found: Iterator[bytes], stored: StoredRows) -> int:
     """A file cut between two messages reads without an error: they are counted by their own lengths."""
-    data = b"".join(found)
-    at = rows = 0
-    while at < len(data):
-        length = framed_length(data, at)
-        if length <= 0 or at + length > len(data):
-            raise Damaged(f"{stored.key} ends within message {rows + 1}")
-        at, rows = at + length, rows + 1
-    return rows
+    return sum(1 for _ in split(b"".join(found), stored.key))
 
 
 def _located(store: Store, stored: StoredRows, problem: str) -> Finding:

@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 
-from archive import identities, layout, seal_manifest
-from archive.bus_identities import of_provisional
+from archive import layout, seal_manifest
+from archive.bus_identities import see_bus
 from archive.day_lines import hours_of
 from archive.files import Damaged
 from archive.gaps import losses
 from archive.identities import IdentitySet
 from archive.plan import plan_day
-from archive.rows import pieces
 from archive.seal_events import read_index, seal_shard
 from archive.seal_manifest import (
+    BusSeen,
     DayManifest,
     Diff,
     Plan,
@@ -34,6 +34,7 @@ from archive.seal_manifest import (
 from archive.seal_raw import joined, seal_hour
 from archive.session_marks import SessionMark
 from archive.store import ObjectMissing, OtherContent, Store
+from archive.stored_identities import read_identities
 from streaming import failpoints, marks
 from streaming.wire import SCHEMA_FOLDER
 
@@ -43,14 +44,16 @@ CHAIN_DAYS = 366  # how far back the last sealed day is looked for
 
 
 class Step(NamedTuple):
-    """One piece of work of a plan: an hour of raw lines, or a shard of the tickers."""
+    """One piece of work of a plan: an hour of raw lines, a shard of the tickers, or a look at what the bus had."""
 
     kind: str
     number: int
 
     def key(self, plan: Plan) -> str:
         """What is there once the step is done."""
-        name = f"raw-{self.number:02d}" if self.kind == "raw" else f"shard-{self.number:03d}"
+        name = {"raw": f"raw-{self.number:02d}", "shard": f"shard-{self.number:03d}"}.get(
+            self.kind, self.kind
+        )
         return layout.step_key(plan.feed, plan.date, plan.version, name)
 
 
@@ -98,6 +101,7 @@ def steps_of(plan: Plan, base: DayManifest | None) -> list[Step]:
     """The work of a plan; the long steps first."""
     return [
         *(Step("shard", number) for number in range(plan.shards)),
+        Step("bus", 0),
         *(Step("raw", hour) for hour in hours_of(plan, base)),
     ]
 
@@ -108,7 +112,9 @@ def do_step(archive: Archive, on: date, version: int, step: Step) -> None:
     base = None
     if plan.base:
         base = seal_manifest.read(archive.raw, layout.seal_key(archive.feed, on, plan.base), DayManifest)
-    if step.kind == "raw":
+    if step.kind == "bus":
+        see_bus(archive.raw, archive.normalized, plan)
+    elif step.kind == "raw":
         seal_hour(archive.raw, plan, base, step.number)
     else:
         work = archive.work / f"{archive.feed}-{on}-{version}"
@@ -229,12 +235,12 @@ def _gaps(at: list[SessionMark]) -> list[dict[str, Any]]:
 
 def _bus_losses(archive: Archive, plan: Plan, shards: list[Shard]) -> tuple[int | None, int]:
     """How many events raw has and the bus's archive has not, and the other way round."""
-    provisional = of_provisional(archive.normalized, plan)
-    if provisional is None:
+    seen = _report(archive.raw, Step("bus", 0).key(plan), BusSeen)
+    if not seen.parts:
         return None, 0
-    sealed = IdentitySet()
+    provisional, sealed = read_identities(archive.raw, seen.identities), IdentitySet()
     for shard in shards:
-        sealed.merge(identities.decode(b"".join(pieces(archive.raw, shard.identities))))
+        sealed.merge(read_identities(archive.raw, shard.identities))
     return len(sealed.without(provisional)), len(provisional.without(sealed))
 
 

@@ -19,6 +19,7 @@ from archive.rows import StoredRows, compress, pieces, put_rows
 from archive.seal_manifest import DayManifest, Plan, QualityCount, SealedFile, Shard
 from archive.spill import Spill, Spilled
 from archive.store import Store
+from archive.stored_identities import put_identities
 from streaming import failpoints, wire
 from streaming.events import BookSnapshot, GapNotice, Trade
 from streaming.kalshi.normalizer import Normalizer
@@ -52,7 +53,7 @@ def seal_shard(
     report = Shard(
         shard=shard,
         index=_put_index(normalized, plan, shard, index),
-        identities=_put_identities(raw, plan, shard, events.identities),
+        identities=put_identities(raw, plan, f"{shard:03d}", events.identities),
         files=len(index),
         markets=spill.tickers,
         rows=dict(sorted(_sum(index, "rows").items())),
@@ -230,12 +231,6 @@ def _put_index(store: Store, plan: Plan, shard: int, index: list[SealedFile]) ->
     rows = b"".join(msgspec.json.encode(file) + b"\n" for file in index)
     key = layout.index_file(plan.feed, plan.schema, plan.date, version=plan.version, shard=shard)
     return _put(store, key, rows, len(index), compress(rows, level=LEVEL))
-
-
-def _put_identities(store: Store, plan: Plan, shard: int, identities: IdentitySet) -> StoredRows:
-    rows = identities.encode()
-    key = f"{layout.seal_prefix(plan.feed, plan.date)}{plan.version:04d}.identities-{shard:03d}.zst"
-    return _put(store, key, rows, len(identities), compress(rows, level=LEVEL))
 
 
 def _put(store: Store, key: str, rows: bytes, count: int, data: bytes) -> StoredRows:

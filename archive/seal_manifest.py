@@ -119,6 +119,14 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
     mappers: list[str]
 
 
+class BusSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """Which events of the day the provisional parts hold; without parts nothing can be said of the bus."""
+
+    parts: int
+    damaged: int
+    identities: StoredRows
+
+
 class Diff(msgspec.Struct, frozen=True, kw_only=True):
     """How this version's normalized files differ from the version's before."""
 
@@ -167,10 +175,10 @@ class DayManifest(msgspec.Struct, frozen=True, kw_only=True):
     previous_date: Day | None
 
 
-AnyOf = TypeVar("AnyOf", Plan, RawHour, Shard, DayManifest)
+AnyOf = TypeVar("AnyOf", Plan, RawHour, Shard, BusSeen, DayManifest)
 
 
-def encode(document: Plan | RawHour | Shard | DayManifest) -> bytes:
+def encode(document: Plan | RawHour | Shard | BusSeen | DayManifest) -> bytes:
     """The document as one line of JSON."""
     return msgspec.json.encode(document) + b"\n"
 

@@ -1,13 +1,16 @@
 """A sealed day: everything once, the same whoever makes it, and later versions beside it."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from archive import layout, seal_manifest
 from archive.day_lines import day_lines
 from archive.files import Damaged
 from archive.layout import parse_manifest_key
+from archive.normalized_read import split
 from archive.plan import NothingNew, NothingRecorded
 from archive.rows import lines
 from archive.seal import Archive, seal_day
@@ -164,22 +167,11 @@ def test_a_session_over_midnight_keeps_its_books_on_the_second_day(archive: Arch
 
 
 def _events(archive: Archive, key: str) -> list[object]:
-    import zstandard
-
-    from archive.normalized_message import framed_length
-
     data = zstandard.ZstdDecompressor().decompressobj().decompress(archive.normalized.get(key))
-    token, found, at = key.split("/")[2], [], 0
-    while at < len(data):
-        length = framed_length(data, at)
-        found.append(wire.decode(token, data[at : at + length]))
-        at += length
-    return found
+    return [wire.decode(key.split("/")[2], message) for message in split(data, key)]
 
 
 def test_each_sealed_day_names_the_manifest_of_the_one_before(archive: Archive) -> None:
-    import hashlib
-
     record_session(archive)
     record_session(archive, TWO, at_ns=NOON + 2 * 86_400 * 10**9)
     later = layout.day_of(NOON + 2 * 86_400 * 10**9)

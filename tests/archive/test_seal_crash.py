@@ -71,6 +71,7 @@ def test_a_killed_seal_is_resumed(tmp_path: Path, undisturbed: dict[str, str], p
     assert content(archive) == undisturbed
 
 
+@pytest.mark.slow
 def test_a_seal_that_is_killed_at_one_step_after_the_other_is_resumed(
     tmp_path: Path, undisturbed: dict[str, str]
 ) -> None:
@@ -83,6 +84,7 @@ def test_a_seal_that_is_killed_at_one_step_after_the_other_is_resumed(
     assert content(archive) == undisturbed
 
 
+@pytest.mark.slow
 def test_several_that_seal_the_same_day_at_once_make_one_version(
     tmp_path: Path, undisturbed: dict[str, str]
 ) -> None:
