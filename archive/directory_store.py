@@ -49,13 +49,13 @@ class DirectoryStore:
     def get(self, key: str) -> bytes:
         """The object's content."""
         path = self._path(key)
-        with counted(KIND, "get"), _store_errors(key):
+        with counted(KIND, "get"), self._reading(key):
             return path.read_bytes()
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         """Part of the content."""
         path = self._path(key)
-        with counted(KIND, "get"), _store_errors(key), path.open("rb") as file:
+        with counted(KIND, "get"), self._reading(key), path.open("rb") as file:
             file.seek(start)
             return file.read(max(0, length))
 
@@ -63,7 +63,7 @@ class DirectoryStore:
         """The object's size, if there is one."""
         path = self._path(key)
         try:
-            with counted(KIND, "head"), _store_errors(key):
+            with counted(KIND, "head"), self._reading(key):
                 if path.is_dir():
                     raise ObjectMissing(key)
                 return ObjectInfo(key, path.stat().st_size)
@@ -95,6 +95,15 @@ class DirectoryStore:
                     path.unlink(missing_ok=True)
                     removed += 1
         return removed
+
+    @contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
+        try:
+            with _store_errors(key):
+                yield
+        except ObjectMissing:
+            self._require_root()
+            raise
 
     def _path(self, key: str) -> Path:
         return self.root / checked_key(key)

@@ -37,6 +37,57 @@ def test_the_demo_stores_in_folders_and_takes_all_markets() -> None:
     assert (spec.storage.raw, spec.symbols.filters) == (Store(path="archive/raw", part_seconds=5), ())
 
 
+BUCKETS = KALSHI.replace("endpoint: s3.homelab.local", "endpoint: http://127.0.0.1:8333\n      {}", 1)
+
+
+def test_how_a_bucket_is_spoken_to_can_be_said() -> None:
+    said = (
+        "path_style: false\n      region: eu-central-1\n      checksums: when_required\n      part_seconds: 7"
+    )
+
+    storage = parse_environment(BUCKETS.format(said)).storage
+
+    assert storage.raw == Store(
+        bucket="ssmd-raw",
+        endpoint="http://127.0.0.1:8333",
+        part_seconds=7,
+        path_style=False,
+        region="eu-central-1",
+        checksums="when_required",
+    )
+    assert storage.normalized == Store(
+        bucket="ssmd-normalized", endpoint="s3.homelab.local", path_style=True, region="us-east-1"
+    )
+
+
+def test_normalized_parts_have_their_own_length() -> None:
+    text = DEMO.replace("path: archive/normalized", "path: archive/normalized\n      part_seconds: 9")
+
+    storage = parse_environment(text).storage
+
+    assert (storage.raw.part_seconds, storage.normalized.part_seconds) == (5, 9)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("path_style: maybe", "Write true or false"),
+        ("region: Mars Base", "Like us-east-1"),
+        ("checksums: never", "Possible: when_supported, when_required"),
+        ("checksum: when_required", "Did you mean 'checksums'?"),
+    ],
+)
+def test_a_mistake_about_a_bucket_is_said(line: str, said: str) -> None:
+    assert said in problems(BUCKETS.format(line))
+
+
+def test_what_is_for_buckets_is_refused_for_a_folder_and_two_archives_never_share_a_bucket() -> None:
+    assert "is for a bucket" in problems(
+        DEMO.replace("path: archive/normalized", "path: archive/normalized\n      region: eu-west-1")
+    )
+    assert "the raw archive's bucket as well" in problems(KALSHI.replace("ssmd-normalized", "ssmd-raw"))
+
+
 def test_the_hash_changes_with_any_byte() -> None:
     assert config_hash(KALSHI) != config_hash(KALSHI + " ")
 
