@@ -86,6 +86,11 @@ class Archiver:
         self._said = ""
         self.is_reading = False
 
+    @property
+    def taken(self) -> int:
+        """The number of the last message that was read."""
+        return self._builder.last_seq
+
     async def work(self, stop: asyncio.Event) -> None:
         """Archive until asked to stop, then what is on the bus by then."""
         halting = asyncio.create_task(self._halt_in_time(stop))
