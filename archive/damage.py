@@ -11,7 +11,7 @@ from archive.objects import ObjectMissing, Store
 from archive.rows import StoredRows, pieces
 
 _STEP = 64  # of compressed bytes: how exactly a damage is located
-_EVENTS = ".capnp.zst"
+_EVENTS, _LINES = ".capnp.zst", ".jsonl.zst"
 
 
 class Finding(NamedTuple):
@@ -25,9 +25,8 @@ class Finding(NamedTuple):
 
 def examine(store: Store, stored: StoredRows) -> Finding | None:
     """What is wrong with a file, after every byte and row of it was looked at; None: nothing."""
-    count = _count_events if stored.key.endswith(_EVENTS) else _count_lines
     try:
-        rows = count(pieces(store, stored), stored)
+        rows = _count(pieces(store, stored), stored)
     except Damaged as error:
         return _located(store, stored, str(error))
     if rows != stored.rows:
@@ -35,13 +34,12 @@ def examine(store: Store, stored: StoredRows) -> Finding | None:
     return None
 
 
-def _count_lines(found: Iterator[bytes], stored: StoredRows) -> int:
-    return sum(piece.count(b"\n") for piece in found)
-
-
-def _count_events(found: Iterator[bytes], stored: StoredRows) -> int:
-    """A file cut between two messages reads without an error: they are counted by their own lengths."""
-    return sum(1 for _ in split(b"".join(found), stored.key))
+def _count(found: Iterator[bytes], stored: StoredRows) -> int:
+    """Lines by their ends, messages by their own lengths: a file cut between two of them reads without an error."""
+    if stored.key.endswith(_EVENTS):
+        return sum(1 for _ in split(b"".join(found), stored.key))
+    ends = sum(piece.count(b"\n") for piece in found)
+    return ends if stored.key.endswith(_LINES) else stored.rows
 
 
 def _located(store: Store, stored: StoredRows, problem: str) -> Finding:

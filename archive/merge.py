@@ -1,8 +1,8 @@
 """The events of one market that several sessions recorded at once, as one: for the seal, replay and the gateway. Pure.
 
 Trades are told apart by the venue's own id: the first to arrive counts. For everything else one session is followed at
-a time: from the newer session's first snapshot of a book on (first event of other kinds) the older one adds nothing.
-What is left out is overlap: raw has it.
+a time: from the newer session's first whole book on (first event of other kinds) the older one adds nothing; it is
+followed again from a whole book of its own when the newer one ended first. What is left out is overlap: raw has it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,9 +16,8 @@ class Seen(NamedTuple):
 
     session: str
     trade_id: str | None = None  # of trades only
-    can_take_over: bool = (
-        True  # False: a delta or checkpoint, which only its own session's readers understand
-    )
+    # A change of a book says nothing to whoever has another session's book: only a whole one can take over.
+    can_take_over: bool = True
 
 
 def merged(items: Sequence[ItemT], describe: Callable[[ItemT], Seen]) -> list[ItemT]:
@@ -50,10 +49,10 @@ def _followed(items: Sequence[ItemT], seen: Sequence[Seen]) -> list[ItemT]:
     kept = []
     for index, (item, one) in enumerate(zip(items, seen, strict=True)):
         is_newer = one.session > followed
-        if is_newer and (one.can_take_over or ends[followed] < index):
+        if (is_newer and (one.can_take_over or ends[followed] < index)) or (
+            one.session < followed and ends[followed] < index and one.can_take_over
+        ):
             followed = one.session
-        elif one.session < followed and ends[followed] < index:
-            followed = one.session  # the newer one ended first: the older one is all there is
         if one.session == followed:
             kept.append(item)
     return kept

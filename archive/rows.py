@@ -69,6 +69,9 @@ def pieces(store: Store, stored: StoredRows) -> Iterator[bytes]:
                 raise Damaged(f"{stored.key} holds more than its manifest says")
             digest.update(piece)
             yield piece
+    _require(
+        stored, not store.get_range(stored.key, stored.stored_bytes, 1), "is longer than what was stored"
+    )
     if not frame.eof or frame.unused_data:
         raise Damaged(f"{stored.key}: the zstd frame is cut short, or something follows it")
     _require(stored, of_stored.hexdigest() == stored.sha256, "is not what was stored: its SHA-256 differs")

@@ -211,8 +211,7 @@ def _seen(folder: str, event: Spilled) -> Seen:
     decoded = wire.decode(folder, event.payload)
     if isinstance(decoded, Trade):
         return Seen(event.session, trade_id=decoded.trade_id)
-    is_snapshot = isinstance(decoded, BookSnapshot) and not decoded.is_checkpoint
-    return Seen(event.session, can_take_over=is_snapshot)
+    return Seen(event.session, can_take_over=isinstance(decoded, BookSnapshot))
 
 
 def read_index(store: Store, index: StoredRows) -> list[SealedFile]:

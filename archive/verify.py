@@ -144,12 +144,10 @@ def _remade(archive: Archive, manifest: DayManifest) -> Iterator[Finding]:
     """The events made from raw once more are those of the files: normalized = f(raw)."""
     on = manifest.date
     plan = seal_manifest.read(archive.raw, layout.plan_key(archive.feed, on, manifest.version), Plan)
-    base = None
-    if plan.base:
-        base = seal_manifest.read(archive.raw, layout.seal_key(archive.feed, on, plan.base), DayManifest)
+    from_sealed = msgspec.structs.replace(plan, base=manifest.version, parts=[])
     for shard in manifest.shards:
         spill = Spill(archive.work / f"verify-{on}-{shard.shard}", FOLDERS, expected_bytes=manifest.raw_bytes)
-        for event in ShardEvents(archive.raw, plan, base, shard.shard):
+        for event in ShardEvents(archive.raw, from_sealed, manifest, shard.shard):
             spill.add(*event)
         stored = {(file.kind, file.ticker): file for file in read_index(archive.normalized, shard.index)}
         yield from _compared(spill, stored)
