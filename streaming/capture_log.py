@@ -144,7 +144,7 @@ class CaptureLog:
     @property
     def unsynced_bytes(self) -> int:
         """Of the copies that are kept in memory until they are."""
-        return self._unsynced.bytes
+        return self._unsynced.kept_bytes
 
     @property
     def is_job_due(self) -> bool:
@@ -263,7 +263,8 @@ class CaptureLog:
         self._is_segment_due = self._is_to_replace = False
 
     def _no_new_segment(self, error: OSError) -> None:
-        if self._is_to_replace or not has_no_room(error):
+        self.failures += not has_no_room(error)
+        if self._is_to_replace or self.failures > 1:
             raise DiskFailed(f"no segment can be made in {self.folder}: {error.strerror}") from error
         self._is_segment_due = False  # the present one grows on: what is full may take a little more
         self._no_segment_before = time.monotonic() + NEW_SEGMENT_AGAIN_SECONDS

@@ -178,6 +178,7 @@ class Connector:
             environment=self._config.environment,
             session=self.session,
             clock=self._clock.now_ns,
+            segment_bytes=room.step_of(self._config.max_bytes),
             schedule=asyncio.get_running_loop().call_soon,
             disk=self._disk,
         )

@@ -13,7 +13,7 @@ from streaming import capture_metrics, metrics
 from streaming.capture_log import CaptureLog
 from streaming.disk import Disk
 from streaming.lifetime import comes_within
-from streaming.room import TRADES, Reserve, look, trim_shipped
+from streaming.room import TRADES, Reserve, look, reserve_of, trim_shipped
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ class LogKeeper:
         self._log, self._capture, self._feed, self._max_bytes = capture_log, capture, feed, max_bytes
         self._on_level = on_level
         self._disk = disk or Disk()
-        self._reserve = Reserve(capture / RESERVE, self._disk)
+        self._reserve = Reserve(capture / RESERVE, self._disk, size=reserve_of(max_bytes))
         self._level = self._failures = 0
         self._due = asyncio.Event()
         self._thread = ThreadPoolExecutor(

@@ -13,7 +13,7 @@ from streaming.log_reader import Cursor, segments
 
 GIB = 1024**3
 MAX_BYTES = 20 * GIB
-RESERVE_BYTES = 4 * 1024 * 1024
+_MOST_RESERVE_BYTES = 4 * 1024 * 1024
 _MOST_STEP_BYTES = 64 * 1024 * 1024
 # Levels of the policy: nothing is dropped, ticker, order books as well, trades as well.
 NOTHING, TICKER, BOOKS, TRADES = range(4)
@@ -43,12 +43,22 @@ def _level(room_bytes: int, step_bytes: int) -> int:
     return TRADES - min(max(room_bytes // step_bytes, 0), TRADES)
 
 
+def step_of(max_bytes: int) -> int:
+    """The unit in which room is judged, and the most that a segment takes of it."""
+    return min(_MOST_STEP_BYTES, max_bytes // 16)
+
+
+def reserve_of(max_bytes: int) -> int:
+    """Enough for the marks of hours."""
+    return min(_MOST_RESERVE_BYTES, max_bytes // 64)
+
+
 def look(capture: Path, *, max_bytes: int, disk: Disk) -> Room:
     """The environment's logs as they are now."""
     sizes = list(_sizes(capture))
     used = sum(sizes)
     room = min(max_bytes - used, disk.free_bytes(capture))
-    return Room(used, len(sizes), room, min(_MOST_STEP_BYTES, max_bytes // 16))
+    return Room(used, len(sizes), room, step_of(max_bytes))
 
 
 def _sizes(capture: Path) -> Iterator[int]:
@@ -72,7 +82,7 @@ def trim_shipped(folder: Path) -> None:
 class Reserve:
     """A file that takes up room until the disk is full: then it goes, and the marks of the loss have its place."""
 
-    def __init__(self, path: Path, disk: Disk, *, size: int = RESERVE_BYTES) -> None:
+    def __init__(self, path: Path, disk: Disk, *, size: int) -> None:
         self._path, self._disk, self._size = path, disk, size
         self.is_held = False
 

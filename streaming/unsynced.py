@@ -42,7 +42,7 @@ class Unsynced:
         return self._forgotten_n <= self.synced_n
 
     @property
-    def bytes(self) -> int:
+    def kept_bytes(self) -> int:
         """Of all copies."""
         return self._bytes
 

@@ -7,7 +7,7 @@ purpose (test_oracle.py); oracle_of_bus.py judges what was published.
 import base64
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -212,6 +212,8 @@ def _owns_up(
     if mark.cause == "process_crash":
         is_last = n == len(session.records) - 1 and mark.after_n == n - 1
         return is_last and _is_open_at(n, session, number)
+    if mark.cause == "buffer_overflow":
+        return _is_inside(session, mark, n, number, frames)
     if mark.connection != number:
         return False
     if mark.sid:
@@ -219,6 +221,30 @@ def _owns_up(
         if {_sid(frame) for frame in missing} != {mark.sid}:
             return False
     return mark.after_n == (frames[-1].n if frames else 0)
+
+
+def _is_inside(session: Archived, mark: marks.GapOpen, n: int, number: int, frames: list[Record]) -> bool:
+    """Frames were dropped here and there, until the mark that closes it: one connection later where books were hurt."""
+    last = frames[-1].n if frames else _opened_at(session, number)
+    is_begun = number > mark.connection or (number == mark.connection and mark.after_n <= last)
+    return is_begun and _closed_at(session, n) > last
+
+
+def _opened_at(session: Archived, number: int) -> int:
+    """The n of the mark with which a connection began."""
+    return next((n for n, mark in _marks(session) if mark == marks.ConnectionOpen(number)), 0)
+
+
+def _closed_at(session: Archived, number: int) -> int:
+    """The n of the mark that closes a gap; after everything where there is none."""
+    closing = (n for n, mark in _marks(session) if isinstance(mark, marks.GapClose) and mark.gap == number)
+    return next(closing, len(session.records) + 1)
+
+
+def _marks(session: Archived) -> Iterator[tuple[int, marks.Mark]]:
+    return (
+        (record.n, marks.decode(record.payload)) for record in session.records if record.kind == Kind.MARK
+    )
 
 
 def _is_open_at(n: int, session: Archived, number: int) -> bool:

@@ -225,3 +225,32 @@ def test_a_gap_of_one_subscription_does_not_excuse_another() -> None:
     items = [*on(1, kept[:7]), (1, lost(1, 6, "sequence_gap", sid=2)), *on(1, kept[7:])]
 
     assert faults(ledger(c1=frames), session(opened(1), *items, closed(1), END))
+
+
+# -- dropped for want of room -------------------------------------------------------------------------
+
+
+def overflowed(*, close_before: int = 12) -> tuple[list[bytes], Archived]:
+    """Of one connection's frames every third is dropped from the fourth on, until the gap is closed."""
+    frames = sent_on(1)
+    items: list[tuple[int, Item]] = [opened(1), *on(1, frames[:3]), (1, lost(1, 4, "buffer_overflow"))]
+    for index, frame in enumerate(frames[3:], start=3):
+        if index == close_before:
+            items.append((1, marks.GapClose(5, NOON)))
+        if index % 3:
+            items.append((1, frame))
+    return frames, session(*items, *[(1, marks.GapClose(5, NOON))] * (close_before > 11), closed(1), END)
+
+
+def test_frames_dropped_inside_an_overflow_are_disclosed() -> None:
+    frames, archive = overflowed()
+
+    verdict = judge_archive(ledger(c1=frames), [archive])
+
+    assert (verdict.faults, verdict.disclosed) == ([], 3)
+
+
+def test_a_frame_dropped_after_the_overflow_is_found() -> None:
+    frames, archive = overflowed(close_before=8)
+
+    assert len(faults(ledger(c1=frames), archive)) == 1

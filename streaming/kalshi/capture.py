@@ -110,7 +110,7 @@ class Capture:
     def set_room(self, level: int) -> None:
         """The level of the policy that there is room for."""
         self.overflow.set_level(level, now_ns=self._clock.now_ns())
-        if self.overflow.wants_new_connection and self._socket is not None and self._given_up is None:
+        if self._socket is not None and self.overflow.wants_new_connection(self._connection):
             self._drop_connection(ProtocolError("frames were dropped: books are asked anew", cause=CAUSE))
 
     def clock_was_set(self, step_ns: int, ahead_ns: int) -> None:

@@ -68,7 +68,7 @@ class Consequences:
     def _ready(self, finding: Ready, connection: int, now_ns: int) -> None:
         self._log.mark(marks.ConnectionReady(connection, finding.tickers), connection=connection)
         self._gaps.close(LOST, to_ns=now_ns)
-        self._overflow.ready(now_ns=now_ns)
+        self._overflow.ready(connection, now_ns=now_ns)
         # What was missing on an earlier connection was asked for anew on this one.
         self._gaps.close_earlier(OF_BOOKS, to_ns=now_ns, than_connection=connection)
         log.info("ready", books=finding.tickers, connection=connection)

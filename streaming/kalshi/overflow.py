@@ -36,6 +36,7 @@ class Overflow:
         self._log, self._gaps, self._feed = capture_log, gaps, feed
         self._level = 0
         self._dropped: Counter[str] = Counter()
+        self._hurt = 0  # the last connection of which numbered frames were dropped
 
     @property
     def level(self) -> int:
@@ -50,12 +51,11 @@ class Overflow:
     @property
     def hurts_sequences(self) -> bool:
         """Whether numbered frames were dropped: what the venue's numbers then seem to tell is our own doing."""
-        return any(kind != "ticker" for kind in self._dropped)
+        return self._hurt > 0
 
-    @property
-    def wants_new_connection(self) -> bool:
-        """Whether there is room again, and only the snapshots of a new connection make the books whole."""
-        return self._level == 0 and self.hurts_sequences
+    def wants_new_connection(self, connection: int) -> bool:
+        """Whether there is room again, and only the snapshots of the one after this make the books whole."""
+        return self._level == 0 and self._hurt == connection
 
     def set_level(self, level: int, *, now_ns: int) -> None:
         """There is less room, or more."""
@@ -66,9 +66,9 @@ class Overflow:
         if level == 0 and self.is_open and not self.hurts_sequences:
             self._close(now_ns)
 
-    def ready(self, *, now_ns: int) -> None:
-        """Every subscription is acknowledged and every book has its snapshot."""
-        if self._level == 0 and self.is_open:
+    def ready(self, connection: int, *, now_ns: int) -> None:
+        """Every subscription of this connection is acknowledged and every book has its snapshot."""
+        if self._level == 0 and self.is_open and connection > self._hurt:
             self._close(now_ns)
 
     def takes(self, payload: bytes, *, connection: int, last_frame: tuple[int, int]) -> bool:
@@ -79,6 +79,8 @@ class Overflow:
         if not self.is_open:
             self._open(connection, last_frame)
         self._dropped[kind] += 1
+        if kind != "ticker":  # the one type that the venue does not number
+            self._hurt = connection
         capture_metrics.DROPPED.labels(self._feed, kind).inc()
         return False
 
@@ -97,6 +99,7 @@ class Overflow:
         self._gaps.close([CAUSE], to_ns=now_ns)
         log.info("capture has room again", dropped=dict(self._dropped))
         self._dropped.clear()
+        self._hurt = 0
 
 
 def _kind(payload: bytes) -> str:

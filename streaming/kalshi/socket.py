@@ -103,7 +103,7 @@ class KalshiSocket:
         headers = credentials.headers("GET", urlsplit(url).path) if credentials else None
         connection = await _Connect(
             url,
-            create_connection=partial(_Tapped, clock=clock),
+            create_connection=partial(_Tapped, clock=clock),  # type: ignore[arg-type]  # what it calls will do
             additional_headers=headers,
             compression=None,
             max_size=MAX_FRAME_BYTES,

@@ -1,0 +1,130 @@
+"""A venue that numbers what it sends, and a connector in this process that records it: for faults of the host."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from streaming.connector import Connector, ConnectorConfig
+from streaming.transport import StreamSpec
+from tests.faults.capture_rig import Rig
+from tests.faults.recorder import ENVIRONMENT, FEED
+from tests.running import free_port
+
+PADDING = "x" * 600
+CHANNEL_OF = {"trade": "trade", "ticker": "ticker", "orderbook_delta": "orderbook_delta"}
+
+
+@dataclass
+class Venue:
+    """Answers commands, and sends what the test tells it to; everything it sent stands in the rig's ledger."""
+
+    rig: Rig
+    url: str = ""
+    connections: int = 0
+    _open: ServerConnection | None = None
+    _seq: dict[str, int] = field(default_factory=dict)
+    _sids: dict[str, int] = field(default_factory=dict)
+
+    async def script(self, connection: ServerConnection) -> None:
+        """One connection: its numbers begin anew."""
+        self.connections += 1
+        self._open, self._seq, self._sids = connection, {}, {}
+        with suppress(ConnectionClosed):
+            async for text in connection:
+                await self._answer(connection, json.loads(text))
+
+    async def _answer(self, connection: ServerConnection, command: dict[str, Any]) -> None:
+        for channel in command["params"].get("channels", ()):
+            sid = self._sids.setdefault(channel, len(self._sids) + 1)
+            await self._send(connection, {"type": "subscribed", "id": command["id"], "msg": {"channel": channel, "sid": sid}})  # fmt: skip
+
+    async def send(self, kind: str, number: int) -> None:
+        """One frame; numbered within its channel, as trades are and tickers are not."""
+        connection = self._open
+        assert connection is not None
+        body = {"market_ticker": f"M-{number}", "trade_id": f"t{number}", "padding": PADDING}
+        frame: dict[str, Any] = {"type": kind, "sid": self._sids.get(kind, 9), "msg": body}
+        if kind != "ticker":
+            frame["seq"] = self._seq[kind] = self._seq.get(kind, 0) + 1
+        await self._send(connection, frame)
+
+    async def _send(self, connection: ServerConnection, frame: dict[str, Any]) -> None:
+        text = json.dumps(frame)
+        with self.rig.ledger.open("a") as ledger:
+            ledger.write(json.dumps({"conn": self.connections, "frame": text}) + "\n")
+        with suppress(ConnectionClosed):
+            await connection.send(text)
+
+    def leave(self) -> None:
+        """End the connection, rudely."""
+        if self._open is not None:
+            self._open.transport.abort()
+
+
+@asynccontextmanager
+async def a_venue(rig: Rig) -> AsyncIterator[Venue]:
+    """It listens while the block runs."""
+    venue = Venue(rig)
+    async with serve(venue.script, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        venue.url = f"ws://127.0.0.1:{port}/trade-api/ws/v2"
+        yield venue
+
+
+def config_for(rig: Rig, venue: Venue, **options: Any) -> ConnectorConfig:
+    """No bus and no REST: the host's faults must not need them."""
+    return ConnectorConfig(
+        feed=FEED, feed_version="v2", environment=ENVIRONMENT, environment_version=1, config_hash="h",
+        endpoint=venue.url, rest_endpoint="http://127.0.0.1:1/trade-api/v2", credentials=None,
+        nats_url=f"nats://127.0.0.1:{free_port()}", stream=StreamSpec(f"ssmd-{FEED}", FEED, max_bytes=2**26),
+        capture=rig.capture, code_version="0", with_raw=False, **options,
+    )  # fmt: skip
+
+
+class Session:
+    """A connector that runs while the block does."""
+
+    def __init__(self, config: ConnectorConfig, **options: Any) -> None:
+        self.connector = Connector(config, **options)
+        self.stop = asyncio.Event()
+        self.running = asyncio.create_task(self.connector.run(self.stop), name="connector")
+
+    @property
+    def capture(self) -> Any:
+        return getattr(self.connector, "_capture", None)
+
+    async def until(self, holds: Callable[[], object], *, seconds: float = 10) -> bool:
+        """Whether it came true in time; what the markets' list would do is done meanwhile."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not (self.capture and holds()) and not self.running.done():
+                    if self.capture:
+                        self.capture.want_books()
+                    await asyncio.sleep(0.02)
+        if self.running.done():
+            self.running.result()
+        return bool(self.capture and holds())
+
+    async def end(self) -> None:
+        """Stop it as an operator would."""
+        self.stop.set()
+        await asyncio.gather(self.running, return_exceptions=True)
+
+
+async def with_session(
+    rig: Rig, act: Callable[[Venue, Session], Awaitable[None]], *, options: dict[str, Any], **parts: Any
+) -> None:
+    """A venue and a connector for `act`; afterwards both end in order."""
+    async with a_venue(rig) as venue:
+        session = Session(config_for(rig, venue, **options), **parts)
+        try:
+            await session.until(lambda: venue.connections)
+            await act(venue, session)
+        finally:
+            await session.end()
