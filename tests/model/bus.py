@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from tests.model.world import Event, OtherContent, Steps, World, put
+from tests.model.world import Event, Message, OtherContent, Steps, World, put
 
 BATCH = 4
 
@@ -12,7 +12,7 @@ class Position(NamedTuple):
 
     epoch: int
     seq: int
-    stamp: int
+    anchor: int
 
 
 def archiver(world: World) -> Steps:
@@ -28,7 +28,7 @@ def archiver(world: World) -> Steps:
             found = stream.read(epoch, after, world.random.randint(1, BATCH))
             if not found:
                 continue
-            position = Position(epoch, found[-1][0], found[-1][1].stamp)
+            position = Position(epoch, found[-1][0], _anchor(world, found[-1][1]))
             try:
                 yield from _keep(world, position, found[0][0], tuple(message.event for _, message in found))
             except OtherContent:
@@ -47,9 +47,15 @@ def _resume(world: World) -> int:
     return max((one.seq for one in known), default=0)
 
 
+def _anchor(world: World, message: Message) -> int:
+    return message.stamp if world.design.anchor_has_a_time else message.event.uid
+
+
 def _is_confirmed(world: World, position: Position) -> bool:
     message = world.stream.at(position.seq)
-    return position.seq < world.stream.first_seq or (message is not None and message.stamp == position.stamp)
+    return position.seq < world.stream.first_seq or (
+        message is not None and _anchor(world, message) == position.anchor
+    )
 
 
 def _keep(world: World, position: Position, first: int, events: tuple[Event, ...]) -> Steps:

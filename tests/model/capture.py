@@ -4,9 +4,10 @@ Each process is a set of generators that share its memory; it is killed by dropp
 """
 
 from collections.abc import Generator
+from typing import NamedTuple
 
 from tests.model.design import Design
-from tests.model.log import Log, Missing
+from tests.model.log import Log, Trimmed
 from tests.model.world import Event, OtherContent, Record, Steps, World, put
 
 PART_RECORDS = 5
@@ -125,7 +126,7 @@ def _publish(world: World, log: Log, process: Process, notices: list[Event]) -> 
 def _offer_next(world: World, log: Log, waiting: dict[int, Event], offered: int) -> int:
     try:
         records = log.read(offered + 1, 1)
-    except Missing:
+    except Trimmed:
         world.bad("the publisher's log was trimmed before it read it")
         return log.last
     for record in records:
@@ -191,60 +192,73 @@ def _keep_house(world: World, process: Process) -> Steps:
 
 def _ship(world: World, log: Log, process: Process) -> Steps:
     try:
-        shipped = yield from _position(world, log)
+        missing = yield from _missing_in_store(world, log)
+        shipped = missing[0].first_n - 1
         while not log.is_removed:
             yield
-            if shipped == log.last and log.has_ended and log.writer is None:
+            if shipped >= log.last and log.has_ended and log.writer is None:
                 trim(world.design, log, shipped, is_over=True)
                 log.is_removed = world.happens(0.3)
                 continue
-            if world.happens(0.2):
+            if world.is_resting or world.happens(0.2):
                 yield from end_dead_session(world, log, process)
-            part = _cut(world, log.read(shipped + 1, PART_RECORDS))
+            part = _cut(world, log.read(shipped + 1, PART_RECORDS), until_n=missing[0].last_n)
             if part:
                 yield from _commit(world, log, part)
                 shipped = part[-1].n
+                if shipped == missing[0].last_n:
+                    del missing[0]
+                    shipped = missing[0].first_n - 1
                 yield
                 log.shipped = shipped
                 trim(world.design, log, shipped, is_over=False)
     except OtherContent:
         world.bad("a session is blocked: the archive holds other content")
-    except Missing:
+    except Trimmed:
         if world.design.shipper_lock_is_respected:
             world.bad("a session is blocked: the log was trimmed before it was shipped")
 
 
-def _cut(world: World, records: list[Record]) -> list[Record]:
+def _cut(world: World, records: list[Record], *, until_n: int | None) -> list[Record]:
     """The next part, as long as chance and the rules have it; nothing while it is not due."""
+    whole = [record for record in records if until_n is None or record.n <= until_n]
     if world.design.parts_end_at_midnight:
-        same_day = [record for record in records if record.day == records[0].day]
-        if len(same_day) < len(records):
-            return same_day
-    is_due = len(records) == PART_RECORDS or (records and records[-1].kind == "end") or world.happens(0.3)
-    return records if is_due else []
+        whole = [record for record in whole if record.day == whole[0].day]
+    is_cut = len(whole) < len(records) or len(whole) == PART_RECORDS or bool(whole and whole[-1].n == until_n)
+    is_due = is_cut or bool(whole and whole[-1].kind == "end") or world.is_resting or world.happens(0.3)
+    return whole if is_due else []
 
 
-def _position(world: World, log: Log) -> Generator[None, None, int]:
-    """The last n that the store holds without a hole, from where the log begins."""
+class Missing(NamedTuple):
+    """Records that no committed part holds; the last of them has no end."""
+
+    first_n: int
+    last_n: int | None
+
+
+def _missing_in_store(world: World, log: Log) -> Generator[None, None, list[Missing]]:
+    """What the store lacks, from where the log begins: holes between parts, and all behind them."""
     design, store = world.design, world.store
     if not design.position_is_the_stores:
-        return log.shipped
+        return [Missing(log.shipped + 1, None)]
     first, last = log.first, log.last_record()
     if last is None:
-        return first - 1
+        return [Missing(first, None)]
     spans = [key[2:] for key in store.kinds["part"] if key[1] == log.session]
     yield
     if design.position_reads_seals:
-        spans += [
-            span[1:] for seal in store.kinds["seal"].values() for span in seal.spans if span[0] == log.session
-        ]
-    reached = first - 1
+        seals = store.kinds["seal"].values()
+        spans += [span[1:] for seal in seals for span in seal.spans if span[0] == log.session]
+    missing, next_n = [], first
     for begin, end in sorted(spans):
-        if begin <= reached + 1 <= end:
-            reached = end
-    if reached > last.n:
+        if begin > next_n:
+            missing.append(Missing(next_n, begin - 1))
+        next_n = max(next_n, end + 1)
+    if next_n > last.n + 1:
         raise OtherContent
-    return reached
+    if missing and not design.holes_are_filled_exactly:
+        return [Missing(missing[0].first_n, None)]
+    return [*missing, Missing(next_n, None)]
 
 
 def _commit(world: World, log: Log, part: list[Record]) -> Steps:

@@ -34,12 +34,13 @@ def check(world: World, *, is_sealed: bool) -> None:
 
 
 def _check_day(world: World, day: int, *, is_sealed: bool) -> Identified:
+    found = None
     try:
         found = at_once(read_day(world, day))
     except Overlap:
-        found = world.bad("a day cannot be read: its parts overlap")
+        world.bad("a day cannot be read: its parts overlap")
     except Gone:
-        found = world.bad("a day cannot be read: a sealed output is missing")
+        world.bad("a day cannot be read: a sealed output is missing")
     if found is None:
         world.bad("a day cannot be read")
         return {}

@@ -19,13 +19,14 @@ class Design:
     shipper_lock_is_respected: bool = True
     position_is_the_stores: bool = True
     position_reads_seals: bool = True
+    holes_are_filled_exactly: bool = True  # else a shipper goes on from the first hole as it pleases
     data_before_manifest: bool = True
     put_if_absent: bool = True
     parts_end_at_midnight: bool = True
     overlaps_are_merged: bool = False  # else a day with overlapping parts is refused
     # the seal
     inputs_are_planned: bool = True
-    plan_knows_ranges: bool = True  # else only the last n of each session
+    plan_knows_ranges: bool = True  # else the last n of each session, and a hole before it refuses the day
     version_builds_on_the_sealed: bool = True  # else each version reads all parts again
     outputs_before_commit: bool = True
     seal_keeps_gaps: bool = True
@@ -39,6 +40,7 @@ class Design:
     provisional_data_before_position: bool = True
     position_knows_the_stream: bool = True  # its time of creation
     position_is_anchored: bool = True  # to the message that it names
+    anchor_has_a_time: bool = True  # else only the identity of the message
     archiver_notices_restarts: bool = True  # and asks anew whether the stream still confirms its position
     provisional_keys_are_unique: bool = True
     readers_know_identities: bool = True  # else only the stream's own window removes repeats

@@ -5,7 +5,7 @@ from typing import Any
 from tests.model.world import SEGMENT_RECORDS, Record, World
 
 
-class Missing(Exception):
+class Trimmed(Exception):
     """The log begins later."""
 
 
@@ -64,9 +64,9 @@ class Log:
         return next((one for one in self.whole.values() if one.kind == "crash"), None)
 
     def read(self, from_n: int, limit: int) -> list[Record]:
-        """What can be read from there on; raises Missing."""
+        """What can be read from there on; raises Trimmed."""
         if from_n < self.starts[0]:
-            raise Missing
+            raise Trimmed
         return [self.whole[n] for n in range(from_n, min(from_n + limit, self._end + 1))]
 
     def tear(self) -> None:

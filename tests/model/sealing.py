@@ -54,7 +54,8 @@ def is_covered(spans: Iterable[Span], part: Span) -> bool:
 
 def latest(world: World, day: int) -> int:
     """The day's highest committed version; 0 when it has none."""
-    return max((version for on, version in world.store.kinds["seal"] if on == day), default=0)
+    found: list[int] = [version for on, version in world.store.kinds["seal"] if on == day]
+    return max(found, default=0)
 
 
 def parts_of(world: World, day: int) -> list[Span]:
@@ -130,9 +131,21 @@ def _make_plan(world: World, day: int, base: int) -> Generator[None, None, Plan]
     yield
     covered = _covered(world, day, base)
     late = tuple(part for part in parts if not is_covered(covered, part))
+    if not world.design.plan_knows_ranges and _has_holes(covered, late):
+        return Plan(base, ())
     if late and not world.design.version_builds_on_the_sealed:
         return Plan(0, tuple(parts))
     return Plan(base, late)
+
+
+def _has_holes(covered: Iterable[Span], late: Iterable[Span]) -> bool:
+    """As far as last numbers tell: what is missing before a session's first part of the day does not show."""
+    last = {session: last_n for session, _, last_n in covered}
+    for session, first_n, last_n in late:
+        if first_n > last.get(session, first_n - 1) + 1:
+            return True
+        last[session] = last_n
+    return False
 
 
 def _agree_on(world: World, key: tuple[int, int], plan: Plan) -> Generator[None, None, Plan]:

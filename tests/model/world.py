@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Generator, Hashable
+from collections.abc import Generator
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from tests.model.design import Design, Faults
 
 SEGMENT_RECORDS = 4
 DEDUPE_WINDOW = 25  # messages
-Key = tuple[Hashable, ...]
+Key = tuple[Any, ...]
 Steps = Generator[None, None, None]  # a process: others run, or it is killed, wherever it yields
 
 
