@@ -69,3 +69,16 @@ def recordings_of(folder: Path) -> list[tuple[str, bool]]:
         folder / "misc/demo_samples_2026-08.jsonl",
     ]
     return [(str(path.relative_to(folder)), path.name.endswith("_yes.jsonl")) for path in [*plain, *gold]]
+
+
+def every_recording(folder: Path) -> list[str]:
+    """The path in the folder of every recording of WebSocket frames, whatever its wire."""
+    found = [
+        *(folder / "gold15m/events").rglob("*.gz"),
+        folder / "cockpit/ws_orderbook_stream.jsonl",
+        *(folder / "fortuna_demo").glob("ws__*.jsonl"),
+        *(folder / "ssmd").glob("*.jsonl"),
+        *(folder / "mxgordon_oct2025").glob("*.jsonl"),
+        *(folder / "misc").glob("*.jsonl"),
+    ]
+    return sorted(str(path.relative_to(folder)) for path in found)
