@@ -68,7 +68,7 @@ def _begin(world: World, process: Process) -> Steps:
         if not log.is_removed and world.happens(0.5):
             yield from end_dead_session(world, log, process)
         if (crash := log.crash()) is not None:
-            notices.append(Event(*crash.identity, crash.uid))
+            notices.append(Event(crash.session, crash.n, crash.uid))
     yield
     log = process.log = Log(world, len(world.logs) + 1)
     log.writer = process
