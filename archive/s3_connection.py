@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import threading
 from collections.abc import Callable
@@ -31,6 +32,7 @@ log = structlog.get_logger()
 
 Credentials = Callable[[], tuple[str, str]]
 
+_making_client = threading.Lock()
 CONNECT_SECONDS, READ_SECONDS = 3.0, 30.0
 
 
@@ -85,6 +87,16 @@ class Connection:
         finally:
             answer["Body"].close()
 
+    def require_bucket(self) -> None:
+        """Raise Rejected where there is no bucket: a HEAD's 404 has no words for it."""
+        try:
+            self.call("head_bucket")
+        except Transient as error:
+            if error.status == 404:
+                answer = Answer("NoSuchBucket", 404, "", {})
+                raise error_from(answer, where=str(self.bucket), what="head_bucket") from None
+            raise
+
     def digests(self, data: bytes) -> dict[str, str]:
         """The digest of a body in the form that the store takes."""
         if self.bucket.checksums == "when_supported":
@@ -107,6 +119,12 @@ class Connection:
         return self._used != used
 
 
+@functools.cache
+def _session() -> boto3.session.Session:
+    """boto3's own: one for the process, since it reads its model of S3 but once; making clients is not thread-safe."""
+    return boto3.session.Session()
+
+
 def make_client(bucket: Bucket, credentials: tuple[str, str]) -> S3Client:
     """boto3's client as we use it."""
     checksums: Any = bucket.checksums
@@ -119,14 +137,15 @@ def make_client(bucket: Bucket, credentials: tuple[str, str]) -> S3Client:
         response_checksum_validation=checksums,
         max_pool_connections=32,
     )
-    client = boto3.session.Session().client(
-        "s3",
-        endpoint_url=bucket.endpoint,
-        region_name=bucket.region,
-        aws_access_key_id=credentials[0],
-        aws_secret_access_key=credentials[1],
-        config=config,
-    )
+    with _making_client:
+        client = _session().client(
+            "s3",
+            endpoint_url=bucket.endpoint,
+            region_name=bucket.region,
+            aws_access_key_id=credentials[0],
+            aws_secret_access_key=credentials[1],
+            config=config,
+        )
     client.meta.events.register_first(
         "before-parse.s3.*", lambda **given: _look_at(bucket, given["response_dict"])
     )

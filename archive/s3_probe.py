@@ -11,7 +11,7 @@ import structlog
 from archive.objects import StoreError
 from archive.retry import Budget, Transient
 from archive.s3_connection import Connection
-from archive.s3_errors import Exists, Rejected
+from archive.s3_errors import Denied, Exists, Rejected
 from registry.refusal import ExitCode, Reason
 
 log = structlog.get_logger()
@@ -24,6 +24,8 @@ _CONTENT = b"ssmd asks whether this store keeps its promises\n"
 
 def probe(connection: Connection, budget: Budget) -> bool:
     """Whether the store verifies digests; refuses one that would overwrite."""
+    with contextlib.suppress(Denied):  # without words; the put says what it is
+        budget.run(connection.require_bucket)
     budget.run(lambda: _require_condition(connection))
     verifies = budget.run(lambda: _verifies_digest(connection))
     if not verifies:

@@ -7,6 +7,7 @@ out that it does not, every object is read back. Operations share one budget of 
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -81,15 +82,15 @@ class S3Store:
         checked_key(key)
         self._operation("delete", lambda budget: budget.run(lambda: self._delete(key)))
 
-    def abort_stale_uploads(self, older_than: timedelta) -> "list[str]":
+    def abort_stale_uploads(self, older_than: timedelta) -> tuple[str, ...]:
         """End the uploads in parts that were begun before that and never completed; returns their keys."""
         before = datetime.now(UTC) - older_than
 
-        def abort(budget: Budget) -> "list[str]":
+        def abort(budget: Budget) -> tuple[str, ...]:
             found = budget.run(lambda: stale_uploads(self._connection, before))
-            for key, upload in found:
-                budget.run(lambda key=key, upload=upload: self._abort(key, upload))
-            return [key for key, _ in found]
+            for upload in found:
+                budget.run(partial(self._abort, *upload))
+            return tuple(key for key, _ in found)
 
         return self._operation("clean", abort)
 
@@ -216,7 +217,7 @@ class S3Store:
         except Transient as error:
             if error.status != 404:
                 raise
-            self._connection.call("head_bucket")  # a 404 without words: of the object, or of the bucket?
+            self._connection.require_bucket()  # a 404 without words: of the object, or of the bucket?
             return None
         if not found.get("ETag"):
             raise Transient(f"head {key}: {self._connection.bucket} answers without an ETag")
@@ -226,7 +227,7 @@ class S3Store:
         keys: set[str] = set()
         token: dict[str, str] = {}
         while True:
-            page = budget.run(lambda: self._page(prefix, **token))  # noqa: B023
+            page = budget.run(partial(self._page, prefix, **token))
             keys.update(one["Key"] for one in page.get("Contents", []))
             if not page["IsTruncated"]:
                 return keys

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -131,3 +133,9 @@ def test_a_path_lies_under_the_data_folder_and_a_bucket_needs_a_secret(tmp_path:
     assert (tmp_path / "archive" / "raw" / "a").exists()
     with pytest.raises(Refused, match="s3: sealed-secret"):
         open_store(StoreSpec(bucket="ssmd-raw", endpoint="s3.local:8333"), tmp_path)
+
+
+def test_who_has_a_folder_does_not_wait_for_boto3() -> None:
+    code = "import sys, archive.store, archive.shipper; sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

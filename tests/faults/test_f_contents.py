@@ -26,6 +26,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 @fault("F12")
+@pytest.mark.slow
 def test_the_position_is_found_however_many_pages_the_listing_has(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -36,7 +37,7 @@ def test_the_position_is_found_however_many_pages_the_listing_has(
         with bench.life() as (life, risen), monkeypatch.context() as patch:
             if not is_handled:
                 patch.setattr(S3Store, "_list", first_page)
-            session = life.record(count=150)
+            session = life.record(count=80)
             life.ship(bench.store(), part_bytes=2_000)
             keys = list(bench.behind().list(f"{life.feed}/"))
             life.also += [] if len(keys) > 20 else [f"only {len(keys)} objects"]
@@ -124,6 +125,7 @@ def _read(life: Told, bench: Bench) -> list[str]:
 
 
 @fault("F15")
+@pytest.mark.slow
 def test_a_versioned_bucket_without_the_right_to_delete_gets_one_version_of_each_object(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

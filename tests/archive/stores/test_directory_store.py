@@ -49,7 +49,7 @@ def test_a_disk_in_trouble_is_said_and_leaves_no_object_and_no_leftover(
     store: DirectoryStore, monkeypatch: pytest.MonkeyPatch, step: str, code: int
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(directory_store.os, step, failing(code))
+        patch.setattr(os, step, failing(code))
         with pytest.raises(StoreError, match=os.strerror(code)):
             store.put_if_absent("a/b", b"x")
 
@@ -60,7 +60,7 @@ def test_a_disk_in_trouble_is_said_and_leaves_no_object_and_no_leftover(
 def test_without_hard_links_an_object_still_appears_at_once_and_only_once(
     store: DirectoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(directory_store.os, "link", failing(errno.EPERM))
+    monkeypatch.setattr(os, "link", failing(errno.EPERM))
 
     assert store.put_if_absent("a/b", b"x")
     assert not store.put_if_absent("a/b", b"x")
@@ -74,7 +74,7 @@ def test_without_hard_links_an_object_still_appears_at_once_and_only_once(
 def test_a_file_system_that_can_neither_is_named_as_the_trouble(
     store: DirectoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(directory_store.os, "link", failing(errno.EOPNOTSUPP))
+    monkeypatch.setattr(os, "link", failing(errno.EOPNOTSUPP))
     monkeypatch.setattr(directory_store, "_RENAME_NOREPLACE", 1 << 30)  # a flag that no kernel knows
 
     with pytest.raises(StoreError, match="neither hard links"):
@@ -114,4 +114,4 @@ def test_a_root_that_vanished_does_not_make_an_object_missing(store: DirectorySt
             continue
         except ObjectMissing:
             found = None
-        pytest.fail(f"{found} is said of an archive that is not there")
+        pytest.fail(f"{found!r} is said of an archive that is not there")

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from archive import s3_upload
 from archive.objects import OtherContent, Store
-from archive.retry import Budget, Patience
+from archive.retry import Budget, Patience, Transient
 from archive.s3_connection import Bucket, make_client
 from archive.s3_store import S3Store
 from archive.store import open_store, remove_leftovers
@@ -96,7 +95,7 @@ def test_stale_uploads_are_aborted_and_fresh_ones_stay(
     operator.create_multipart_upload(Bucket=seaweed.BUCKET, Key=f"{place}/a")
 
     assert f"{place}/a" not in seaweed_store.abort_stale_uploads(timedelta(hours=24))
-    assert seaweed_store.abort_stale_uploads(timedelta(0)) == [f"{place}/a"]
+    assert seaweed_store.abort_stale_uploads(timedelta(0)) == (f"{place}/a",)
     assert remove_leftovers(seaweed_store, timedelta(0)) == 0
 
 
@@ -173,9 +172,9 @@ def test_all_of_one_operation_draws_on_one_budget() -> None:
 
     def fail(name: str) -> None:
         tries.append(name)
-        raise s3_upload.Transient(name)
+        raise Transient(name)
 
-    with pytest.raises(s3_upload.Transient):
+    with pytest.raises(Transient):
         budget.run(lambda: budget.run(lambda: fail("part")))
 
     assert tries == ["part"] * 3
