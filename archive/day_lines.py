@@ -6,100 +6,39 @@ from collections.abc import Iterator
 from datetime import date
 from typing import NamedTuple
 
-import msgspec
-
 from archive import layout, seal_manifest
-from archive.files import Damaged
+from archive.files import RawRecord, decode_line
 from archive.plan import start_of
 from archive.raw import part_keys, read_manifest
 from archive.rows import StoredRows, lines
 from archive.seal_manifest import DayManifest, Plan, PlannedPart, is_beyond, planned
 from archive.store import Store
+from streaming.records import Kind
 
 _HOUR_NS = 3_600_000_000_000
-
-
-class _Message(msgspec.Struct, gc=False):
-    market_ticker: str | None = None
-
-
-class _Data(msgspec.Struct, gc=False):
-    type: str | None = None
-    msg: _Message | None = None
-
-
-class _Front(msgspec.Struct, gc=False):
-    type: str
-    s: str
-    n: int
-    recv_ns: int
-    sid: int | None = None
-    seq: int | None = None
-    mark: bool = False
-    data: _Data | None = None
-
-
-class _Bare(msgspec.Struct, gc=False):
-    type: str
-    s: str
-    n: int
-    recv_ns: int
-    sid: int | None = None
-    seq: int | None = None
-    mark: bool = False
+_MARK = int(Kind.MARK)
 
 
 class DayLine(NamedTuple):
-    """One raw line and what is needed to sort it away; lines compare by receive time, session and n."""
+    """One raw line with its record; lines compare by receive time, session and n."""
 
     recv_ns: int
     session: str
     n: int
-    raw_type: str
     line: bytes
-    is_mark: bool
-    sid: int | None
-    seq: int | None
-    frame_type: str
-    ticker: str | None
+    raw: RawRecord
 
-
-_front = msgspec.json.Decoder(_Front)
-_bare = msgspec.json.Decoder(_Bare)
+    @property
+    def is_mark(self) -> bool:
+        """Whether it is one of our own."""
+        return self.raw.record.kind == _MARK
 
 
 def read_line(line: bytes) -> DayLine:
-    """What a raw line says of itself; raises Damaged."""
-    try:
-        front = _front.decode(line)
-    except msgspec.ValidationError:  # a frame that is not of the venue's shape
-        return _odd_line(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Damaged(f"not a raw line ({error}): {line[:200]!r}") from error
-    data, frame_type, ticker = front.data, "", None
-    if data is not None:
-        frame_type = data.type or ""
-        ticker = data.msg.market_ticker if data.msg is not None else None
-    return DayLine(
-        front.recv_ns,
-        front.s,
-        front.n,
-        front.type,
-        line,
-        front.mark,
-        front.sid,
-        front.seq,
-        frame_type,
-        ticker,
-    )
-
-
-def _odd_line(line: bytes) -> DayLine:
-    try:
-        bare = _bare.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Damaged(f"not a raw line ({error}): {line[:200]!r}") from error
-    return DayLine(bare.recv_ns, bare.s, bare.n, bare.type, line, bare.mark, bare.sid, bare.seq, "", None)
+    """A raw line and its record; raises Damaged."""
+    raw = decode_line(line)
+    record = raw.record
+    return DayLine(record.received_ns, raw.session, record.n, line, raw)
 
 
 def hours_of(plan: Plan, base: DayManifest | None) -> list[int]:
@@ -138,6 +77,19 @@ def day_lines(store: Store, feed: str, on: date) -> Iterator[DayLine]:
     plan, base = as_it_stands(store, feed, on)
     for hour in hours_of(plan, base):
         yield from hour_lines(store, plan, base, hour)
+
+
+def session_lines(store: Store, feed: str, on: date, session: str) -> Iterator[DayLine]:
+    """The lines of one session on a day, in order of n."""
+    return (line for line in day_lines(store, feed, on) if line.session == session)
+
+
+def first_n_on(store: Store, feed: str, on: date, session: str) -> int | None:
+    """The first record of a session on a day; None where it has none."""
+    plan, base = as_it_stands(store, feed, on)
+    found = [part.first_n for part in plan.parts if part.session == session]
+    found += [span.first_n for span in base.spans if span.session == session] if base else []
+    return min(found, default=None)
 
 
 def as_it_stands(store: Store, feed: str, on: date) -> tuple[Plan, DayManifest | None]:

@@ -1,18 +1,19 @@
 """The normalized files of one shard of a day's tickers: a pure function of the planned raw lines."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import google_crc32c
 import msgspec
 
 from archive import layout, seal_manifest
-from archive.day_lines import DayLine, day_lines, hour_lines, hours_of
-from archive.files import Damaged, decode_line
+from archive.day_lines import DayLine, first_n_on, hour_lines, hours_of, session_lines
+from archive.files import Damaged
 from archive.identities import IdentitySet
 from archive.merge import Seen, merged
 from archive.rows import StoredRows, compress, pieces, put_rows
@@ -21,7 +22,8 @@ from archive.spill import Spill, Spilled
 from archive.store import Store
 from archive.stored_identities import put_identities
 from streaming import failpoints, wire
-from streaming.events import BookSnapshot, GapNotice, Trade
+from streaming.events import BookSnapshot, Event, GapNotice, Trade
+from streaming.issues import Issue
 from streaming.kalshi.normalizer import Normalizer
 from streaming.subjects import token_of
 
@@ -30,7 +32,6 @@ PUTS_AT_ONCE = 16
 DAYS_BACK = 30  # how far a session may reach back
 FOLDERS = ["trade", "orderbook", "status", "ticker"]
 _NUMBER = {"trade": 0, "orderbook": 1, "checkpoint": 1, "status": 2, "ticker": 3}
-_OF_BOOKS = ("orderbook_delta", "orderbook_snapshot")
 
 
 def seal_shard(
@@ -61,8 +62,8 @@ def seal_shard(
         stored_bytes=sum(file.stored_bytes for file in index),
         overlap=writer.overlap,
         unmappable=events.unmappable,
-        quality=events.quality(),
-        mappers=[],
+        quality=[events.quality[kind] for kind in sorted(events.quality)],
+        mappers=events.mappers,
     )
     raw.put_if_absent(key, seal_manifest.encode(report))
     failpoints.reach("seal.shard_committed")
@@ -82,33 +83,36 @@ class ShardEvents:
     def __init__(self, raw: Store, plan: Plan, base: DayManifest | None, shard: int) -> None:
         self._raw, self._plan, self._base, self._shard = raw, plan, base, shard
         self._sessions: dict[str, Normalizer] = {}
-        self._mine: dict[str | None, bool] = {}
+        self._mine: dict[str, bool] = {}
         self.identities = IdentitySet()
+        self.quality: dict[str, QualityCount] = {}
         self.unmappable = 0
 
     def __iter__(self) -> Iterator[tuple[int, str, int, str, int, int, bytes]]:
         """(folder number, ticker, recv_ns, session, n, k, message) of each event."""
         for hour in hours_of(self._plan, self._base):
             for line in hour_lines(self._raw, self._plan, self._base, hour):
-                yield from self._of_line(line)
+                normalizer = self._sessions.get(line.session)
+                if normalizer is None:
+                    normalizer = self._sessions[line.session] = self._begin(line)
+                for event in self._read(normalizer, line):
+                    if type(event) is not GapNotice and self._is_mine(event.ticker):
+                        k = event.origin.k
+                        self.identities.add(line.session, line.n, k)
+                        kind = _NUMBER[token_of(event)]
+                        message = wire.encode(event)
+                        yield kind, event.ticker, line.recv_ns, line.session, line.n, k, message
+                if normalizer.issues:
+                    self._note(line, normalizer.issues)
 
-    def _of_line(self, line: DayLine) -> Iterator[tuple[int, str, int, str, int, int, bytes]]:
-        normalizer = self._sessions.get(line.session)
-        if normalizer is None:
-            normalizer = self._sessions[line.session] = self._begin(line)
-        if not (line.ticker is None or self._is_mine(line.ticker)):
-            normalizer.pass_over(line.sid, line.seq, is_of_book=line.frame_type in _OF_BOOKS)
-            return
-        unmappable = normalizer.unmappable
-        for event in normalizer.apply(decode_line(line.line).record):
-            if isinstance(event, GapNotice) or not self._is_mine(event.ticker):
-                continue
-            k = event.origin.k
-            self.identities.add(line.session, line.n, k)
-            kind = _NUMBER[token_of(event)]
-            yield kind, event.ticker, line.recv_ns, line.session, line.n, k, wire.encode(event)
-        if normalizer.unmappable > unmappable and self._is_mine(line.ticker or ""):
-            self.unmappable += 1
+    def _read(self, normalizer: Normalizer, line: DayLine) -> list[Event]:
+        raw = line.raw
+        if self._plan.shards > 1 and not line.is_mark:
+            ticker = ticker_of(raw.record.payload)
+            if ticker is not None and not self._is_mine(ticker):
+                normalizer.pass_over(raw.sid, raw.seq, is_of_book=raw.raw_type == "orderbook")
+                return []
+        return normalizer.apply(raw.record)
 
     def _is_mine(self, ticker: str) -> bool:
         known = self._mine.get(ticker)
@@ -120,37 +124,57 @@ class ShardEvents:
         """A session that began on an earlier day is read from its beginning: its books reach into this day."""
         normalizer = Normalizer(first.session)
         for line in earlier_lines(self._raw, self._plan, first):
-            if line.ticker is None or self._is_mine(line.ticker):
-                normalizer.apply(decode_line(line.line).record)
-            else:
-                normalizer.pass_over(line.sid, line.seq, is_of_book=line.frame_type in _OF_BOOKS)
+            self._read(normalizer, line)
         return normalizer
 
-    def quality(self) -> list[QualityCount]:
-        """What was wrong in the received data."""
-        return []
+    def _note(self, line: DayLine, issues: tuple[Issue, ...]) -> None:
+        for issue in issues:
+            if not self._is_mine(issue.ticker):  # what names no ticker belongs to one shard, too
+                continue
+            self.unmappable += issue.is_lost
+            kind = issue.kind.value
+            known = self.quality.get(kind) or QualityCount(
+                issue=kind, count=0, session=line.session, n=issue.n, sample=issue.sample
+            )
+            self.quality[kind] = msgspec.structs.replace(known, count=known.count + 1)
+
+    @property
+    def mappers(self) -> list[str]:
+        """The ids of the mappers that read something."""
+        return sorted({mapper for one in self._sessions.values() for mapper in one.mappers})
+
+
+# A frame that names its market exactly once, in plain characters: no need to read all of it to see whose it is.
+_TICKER = re.compile(rb'"market_ticker"\s*:\s*"([^"\\]+)"')
+
+
+def ticker_of(payload: bytes) -> str | None:
+    """The market that a frame is of; None where only reading it tells."""
+    if payload.count(b'"market_ticker"') != 1:
+        return None
+    found = _TICKER.search(payload)
+    return found[1].decode(errors="replace") if found else None
 
 
 def shard_of(ticker: str, shards: int) -> int:
     """Which shard a ticker belongs to: for ever the same."""
-    return int(google_crc32c.value(ticker.encode())) % shards
+    return int(google_crc32c.value(ticker.encode()) % shards)
 
 
 def earlier_lines(raw: Store, plan: Plan, first: DayLine) -> Iterator[DayLine]:
     """The session's records before its first one of this day."""
-    due, found = first.n, []
-    on = plan.date
-    while due > 1 and (plan.date - on).days < DAYS_BACK:
+    due, on, days = first.n, plan.date, list[date]()
+    while due > 1 and len(days) < DAYS_BACK:
         on -= timedelta(days=1)
-        of_session = [line for line in day_lines(raw, plan.feed, on) if line.session == first.session]
-        if not of_session:
+        found = first_n_on(raw, plan.feed, on, first.session)
+        if found is None:
             break
-        due = of_session[0].n
-        found.append(of_session)
+        due = found
+        days.append(on)
     if due > 1:
         raise Damaged(f"records 1 to {due - 1} of {first.session} are not in the archive of the days before")
-    for of_day in reversed(found):
-        yield from of_day
+    for on in reversed(days):
+        yield from session_lines(raw, plan.feed, on, first.session)
 
 
 class _Writer:

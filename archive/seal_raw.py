@@ -72,9 +72,10 @@ class _Hour:
             span[1], span[3] = line.n, line.recv_ns
         if line.is_mark:
             self._note(line)
-        rows = self._types.get(line.raw_type)
+        raw_type = line.raw.raw_type
+        rows = self._types.get(raw_type)
         if rows is None:
-            rows = self._types[line.raw_type] = _Rows(line.recv_ns)
+            rows = self._types[raw_type] = _Rows(line.recv_ns)
         rows.add(line.line, line.recv_ns)
 
     @property
@@ -86,12 +87,13 @@ class _Hour:
         ]
 
     def _note(self, line: DayLine) -> None:
-        data = msgspec.json.decode(line.line, type=_MarkLine).data
+        payload = line.raw.record.payload
         try:
-            mark = marks.decode(bytes(data))
+            mark = marks.decode(payload)
         except msgspec.DecodeError:
             return  # of a later version: its line is kept all the same
         if isinstance(mark, KEPT_MARKS):
+            data = msgspec.Raw(payload)
             self.marks.append(DayMark(session=line.session, n=line.n, recv_ns=line.recv_ns, data=data))
 
     def files(self) -> Iterator[tuple[SealedFile, bytes]]:
@@ -100,10 +102,6 @@ class _Hour:
         for raw_type, rows in sorted(self._types.items()):
             key = layout.raw_file(self._plan.feed, on, raw_type, hour=self._hour, version=self._plan.version)
             yield rows.finish(key, kind=raw_type, hour=self._hour)
-
-
-class _MarkLine(msgspec.Struct):
-    data: msgspec.Raw
 
 
 class _Rows:
