@@ -1,21 +1,25 @@
 """When each loss began and ended, from the marks of all sessions in whatever order they became known. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import NamedTuple
 
 from archive.layout import day_of
+from archive.session_marks import (
+    SessionMark,
+    by_session,
+    captured,
+    closes,
+    has_ended,
+    is_of_all,
+    own_losses,
+    ready,
+)
+from registry.calendar import midnight_ns
 from streaming import marks
 
-
-class SessionMark(NamedTuple):
-    """A mark and whose it is; its receive time in Unix ns."""
-
-    session: str
-    n: int
-    recv_ns: int
-    mark: marks.Mark
+PLANNED_STOP = "planned_teardown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,43 +42,66 @@ class DayOfLoss(NamedTuple):
 
 
 def losses(known: Iterable[SessionMark]) -> list[Loss]:
-    """Every gap that was opened.
+    """Every gap that was opened, by session and number.
 
-    What its own session did not close ends, once that session is over, when another session of the environment is
-    ready: then all books have snapshots again.
+    What its own session did not close ends, once that session is over, with its planned stop, or when another session
+    of the environment is ready: then all books have snapshots again. If one is ready already, nothing was missed.
     """
-    found = list(known)
-    closed = {(at.session, at.mark.gap): at.mark.to_ns for at in found if isinstance(at.mark, marks.GapClose)}
-    over = {at.session for at in found if isinstance(at.mark, marks.SessionEnd)}
-    ready = sorted((at.recv_ns, at.session) for at in found if isinstance(at.mark, marks.ConnectionReady))
-
-    def end_of(at: SessionMark, mark: marks.GapOpen) -> int | None:
-        if (at.session, at.n) in closed:
-            return closed[at.session, at.n]
-        if at.session not in over:
-            return None
-        later = (ns for ns, session in ready if session != at.session and ns > mark.from_ns)
-        return next(later, None)
-
-    return [_loss(at, at.mark, end_of(at, at.mark)) for at in found if isinstance(at.mark, marks.GapOpen)]
+    sessions = by_session(known)
+    ready_spans = [(session, span) for session, own in sessions.items() for span in captured(own)]
+    return [loss for own in sessions.values() for loss in _of_session(own, ready_spans)]
 
 
-def _loss(at: SessionMark, mark: marks.GapOpen, end_ns: int | None) -> Loss:
-    # The clock may have stepped back in between; a gap never ends before it begins.
-    end = None if end_ns is None else max(end_ns, mark.from_ns)
-    return Loss(at.session, at.n, mark.from_ns, end, mark)
+def _of_session(
+    own: Sequence[SessionMark], ready_spans: Iterable[tuple[str, tuple[int, int]]]
+) -> Iterator[Loss]:
+    session = own[0].session
+    others = [span for other, span in ready_spans if other != session]
+    closed, is_over = closes(own), has_ended(own)
+    stop = next(
+        (at for at in own if isinstance(at.mark, marks.GapOpen) and at.mark.cause == PLANNED_STOP), None
+    )
+    for at in own:
+        if isinstance(at.mark, marks.GapOpen):
+            start = at.mark.from_ns if at is not stop else _stopped_since(own, at.mark.from_ns)
+            end = _end(at, closed, others, stop=stop) if is_over else closed.get(at.n)
+            # The clock may have stepped back in between; a gap never ends before it begins.
+            yield Loss(session, at.n, start, None if end is None else max(end, start), at.mark)
+
+
+def _end(
+    at: SessionMark,
+    closed: Mapping[int, int],
+    others: Iterable[tuple[int, int]],
+    *,
+    stop: SessionMark | None,
+) -> int | None:
+    if at.n in closed:
+        return closed[at.n]
+    if stop is not None and at is not stop and isinstance(stop.mark, marks.GapOpen):
+        return stop.mark.from_ns  # from there on nothing was to be recorded
+    assert isinstance(at.mark, marks.GapOpen)
+    from_ns = at.mark.from_ns
+    return min((max(start, from_ns) for start, end in others if end > from_ns), default=None)
+
+
+def _stopped_since(own: Sequence[SessionMark], from_ns: int) -> int:
+    """A planned stop begins where the last connection ended, if no other loss began there."""
+    before = [end for mark, (_, end) in own_losses(own) if is_of_all(mark) and mark.cause != PLANNED_STOP]
+    before += [end for _, end in ready(own, until_ns=from_ns)]
+    return min(from_ns, max(before, default=from_ns))
 
 
 def by_day(loss: Loss, *, today: date) -> Iterator[DayOfLoss]:
     """The loss cut at UTC midnights; one that goes on reaches to today."""
     start_ns, last = loss.start_ns, today if loss.end_ns is None else day_of(loss.end_ns)
     for on in _days(day_of(start_ns), last):
-        midnight_ns = start_of(on + timedelta(days=1))
-        is_last = on >= last or loss.end_ns == midnight_ns
-        yield DayOfLoss(on, start_ns, loss.end_ns if is_last else midnight_ns)
+        midnight = midnight_ns(on + timedelta(days=1))
+        is_last = on >= last or loss.end_ns == midnight
+        yield DayOfLoss(on, start_ns, loss.end_ns if is_last else midnight)
         if is_last:
             return
-        start_ns = midnight_ns
+        start_ns = midnight
 
 
 def _days(first: date, last: date) -> Iterator[date]:
@@ -82,8 +109,3 @@ def _days(first: date, last: date) -> Iterator[date]:
     while first < last:
         first += timedelta(days=1)
         yield first
-
-
-def start_of(on: date) -> int:
-    """Unix ns of the day's first instant, UTC."""
-    return int(datetime(on.year, on.month, on.day, tzinfo=UTC).timestamp()) * 1_000_000_000

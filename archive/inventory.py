@@ -1,9 +1,10 @@
-"""Turns committed manifests into rows: archive_parts and data_inventory here, data_gaps by `archive.gap_rows`.
+"""Turns committed manifests into rows: parts and figures here, sessions, gaps, days by the modules named for them.
 
-Every row follows from manifests alone: repeating, overlapping and reordering these calls leads to the same rows.
+Every row follows from manifests and the present moment alone: repeating, overlapping and reordering these calls leads
+to the same rows.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import islice
@@ -12,16 +13,22 @@ from typing import Any
 import msgspec
 import structlog
 from django.db import transaction
-from django.db.models import Max, Min, Sum
+from django.db.models import Max
 from django.utils import timezone
 
+from archive import seal_manifest
+from archive.day_rows import renew_days
 from archive.files import Damaged
-from archive.gap_rows import count_gaps, instant, renew_gaps, sessions_touched
-from archive.layout import PartKey, day_prefix, days_between, parse_manifest_key, parts_prefix
+from archive.gap_rows import renew_gaps, sessions_touched, unix_ns
+from archive.known_sessions import Archived, known_sessions
+from archive.layout import PartKey, days_between, parse_manifest_key, parts_prefix
 from archive.manifest import MarkAt, PartManifest
 from archive.raw import read_manifest
+from archive.raw_row import recount
+from archive.sealed_rows import record_sealed
+from archive.session_rows import renew_sessions
 from archive.store import Store
-from registry.models import ArchivePart, DataGap, DataInventory, Feed, InventorySymbol
+from registry.models import ArchivePart, CaptureSession, DataGap, DataInventory, Feed
 from streaming import marks
 from streaming.subjects import escape
 
@@ -30,6 +37,8 @@ log = structlog.get_logger()
 BATCH = 200
 # How far back a session without end mark is still looked for; `everything=True` finds older ones.
 OPEN_SESSION_DAYS = 7
+# Marks after which a loss of another session may end otherwise.
+_TURNS = (marks.ConnectionReady, marks.ConnectionClose, marks.SessionEnd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,52 +49,71 @@ class Recorded:
     damaged: int = 0
 
 
+def archived_by(store: Store, feed: str, environment: str) -> Archived:
+    """The raw archive of an environment, with the row of its feed."""
+    return Archived(Feed.objects.get(name=feed), environment, store)
+
+
 def record_new_parts(
-    store: Store, feed: str, environment: str, *, everything: bool = False, now: datetime | None = None
+    store: Store,
+    feed: str,
+    environment: str,
+    *,
+    everything: bool = False,
+    now: datetime | None = None,
+    progress: Callable[[int], None] = lambda parts: None,
 ) -> Recorded:
     """Make rows of the manifests that are not yet in the database.
 
     Looks at the days that may still grow, or at the whole archive of the feed (`everything`, or when it knows none).
     """
-    row = Feed.objects.get(name=feed)
+    archived = archived_by(store, feed, environment)
+    now_ns = unix_ns(now or timezone.now())
     today = (now or timezone.now()).date()
+    _catch_up_sessions(archived)
+    return _record_keys(
+        archived, _new_keys(archived, today=today, everything=everything), now_ns=now_ns, progress=progress
+    )
+
+
+def _record_keys(
+    archived: Archived, keys: Iterator[PartKey], *, now_ns: int, progress: Callable[[int], None]
+) -> Recorded:
     parts = damaged = 0
-    keys = _new_keys(store, row, environment, today=today, everything=everything)
     while batch := list(islice(keys, BATCH)):
-        found = [manifest for key in batch if (manifest := _read(store, key, environment)) is not None]
+        found = [manifest for key in batch if (manifest := _read(archived, key)) is not None]
         damaged += len(batch) - len(found)
         parts += len(found)
-        _record(row, environment, found, today=today)
-    _turn_of_day(row, environment, today=today)
+        if found:
+            _record(archived, found, now_ns=now_ns)
+        progress(parts)
+    _turn_of_day(archived, now_ns=now_ns)
     return Recorded(parts, damaged)
 
 
-def _new_keys(
-    store: Store, feed: Feed, environment: str, *, today: date, everything: bool
-) -> Iterator[PartKey]:
-    known = ArchivePart.objects.filter(feed=feed, environment=environment)
-    days = None if everything else _growing_days(feed, environment, today)
-    if days is None:
-        prefixes = [f"{escape(feed.name)}/"]
-    else:
-        prefixes = [parts_prefix(feed.name, on) for on in days]
-        known = known.filter(date__in=days)
-    have = set(known.values_list("key", flat=True))
+def _new_keys(archived: Archived, *, today: date, everything: bool) -> Iterator[PartKey]:
+    days = None if everything else _growing_days(archived, today)
+    feed = archived.feed.name
+    prefixes = [f"{escape(feed)}/"] if days is None else [parts_prefix(feed, on) for on in days]
+    yield from _keys_below(archived, prefixes)
+
+
+def _keys_below(archived: Archived, prefixes: Sequence[str]) -> Iterator[PartKey]:
     for prefix in prefixes:
-        for name in store.list(prefix):
+        have = set(archived.parts.filter(key__startswith=prefix).values_list("key", flat=True))
+        for name in archived.store.list(prefix):
             key = parse_manifest_key(name)
             if key is not None and key.data not in have:
                 yield key
 
 
-def _growing_days(feed: Feed, environment: str, today: date) -> list[date] | None:
+def _growing_days(archived: Archived, today: date) -> list[date] | None:
     """Days whose parts may not all be known; None: all days."""
-    known = ArchivePart.objects.filter(feed=feed, environment=environment)
-    last = known.aggregate(last=Max("date"))["last"]
+    last = archived.parts.aggregate(last=Max("date"))["last"]
     if last is None:
         return None
     days = set(days_between(min(last, today - timedelta(days=1)), today))
-    for stopped in _silent_sessions(known, today):
+    for stopped in _silent_sessions(archived.parts, today):
         days |= {stopped, stopped + timedelta(days=1)}
     return sorted(days)
 
@@ -103,40 +131,63 @@ def _silent_sessions(known: Any, today: date) -> Iterator[date]:
     yield from silent.values()
 
 
-def _read(store: Store, key: PartKey, environment: str) -> PartManifest | None:
+def _read(archived: Archived, key: PartKey) -> PartManifest | None:
     """One bad manifest must not hide the others."""
     try:
-        manifest = read_manifest(store, key)
+        manifest = read_manifest(archived.store, key)
     except Damaged as error:
         log.error("manifest cannot be read", key=key.manifest, error=str(error))
         return None
-    if manifest.environment != environment:
+    if manifest.environment != archived.environment:
         log.error("manifest of another environment", key=key.manifest, environment=manifest.environment)
         return None
     return manifest
 
 
 @transaction.atomic
-def _record(feed: Feed, environment: str, found: Sequence[PartManifest], *, today: date) -> None:
+def _record(archived: Archived, found: Sequence[PartManifest], *, now_ns: int) -> None:
     # One writer for each feed at a time: what follows reads all rows of a day and writes their sums.
-    Feed.objects.select_for_update().get(pk=feed.pk)
-    ArchivePart.objects.bulk_create([_part_row(feed, manifest) for manifest in found], ignore_conflicts=True)
-    days = {manifest.key.on for manifest in found}
-    for on in days:
-        tickers = {ticker for manifest in found if manifest.key.on == on for ticker in manifest.tickers}
-        _recount(feed, on, tickers, today=today)
-    ready = [at.recv_ns for manifest in found for at in manifest.marks if _is_ready(at)]
-    sessions = {manifest.session for manifest in found if manifest.marks}
-    if sessions:
-        renew_gaps(feed, environment, sessions | sessions_touched(feed, ready), today=today)
-    count_gaps(feed, days)
+    Feed.objects.select_for_update().get(pk=archived.feed.pk)
+    ArchivePart.objects.bulk_create(
+        [part_row(archived.feed, manifest) for manifest in found], ignore_conflicts=True
+    )
+    tickers: dict[date, set[str]] = {}
+    for manifest in found:
+        tickers.setdefault(manifest.key.on, set()).update(manifest.tickers)
+    for on, names in tickers.items():
+        recount(archived, on, names)
+    sessions = {manifest.session for manifest in found}
+    turned = [at.recv_ns for manifest in found for at in manifest.marks if _is_turn(at)]
+    marked = {manifest.session for manifest in found if manifest.marks}
+    changed = renew(archived, sessions, marked | sessions_touched(archived.feed, turned), now_ns=now_ns)
+    renew_days(archived, changed | set(tickers), now_ns=now_ns)
 
 
-def _is_ready(at: MarkAt) -> bool:
-    return isinstance(at.decode(), marks.ConnectionReady)
+def _catch_up_sessions(archived: Archived) -> None:
+    """Parts that were recorded before sessions had rows: without them no loss would find its end."""
+    if CaptureSession.objects.filter(feed=archived.feed).exists() or not archived.parts.exists():
+        return
+    names = archived.parts.order_by().values_list("session", flat=True).distinct()
+    for session in names:
+        renew_sessions(archived, {session}, known_sessions(archived, {session}))
 
 
-def _part_row(feed: Feed, manifest: PartManifest) -> ArchivePart:
+def renew(archived: Archived, sessions: set[str], lossy: set[str], *, now_ns: int) -> set[date]:
+    """Rows of these sessions, and of the gaps of the lossy ones; returns the days on which gaps changed."""
+    # An assumed crash is over as soon as anything comes of its session, be it without a mark.
+    assumed = DataGap.objects.filter(session__in=sessions, detail__assumed=True)
+    lossy = lossy | set(assumed.values_list("session", flat=True))
+    known = known_sessions(archived, sessions | lossy)
+    renew_sessions(archived, sessions, known)
+    return renew_gaps(archived, lossy, known.of(lossy), now_ns=now_ns) if lossy else set()
+
+
+def _is_turn(at: MarkAt) -> bool:
+    return isinstance(at.decode(), _TURNS)
+
+
+def part_row(feed: Feed, manifest: PartManifest) -> ArchivePart:
+    """A committed part, as its manifest states it."""
     return ArchivePart(
         feed=feed,
         environment=manifest.environment,
@@ -157,52 +208,29 @@ def _part_row(feed: Feed, manifest: PartManifest) -> ArchivePart:
     )
 
 
-def _recount(feed: Feed, on: date, tickers: set[str], *, today: date) -> None:
-    """The day's raw row, from all its parts. By bulk operations: a recount writes no audit row."""
-    parts = ArchivePart.objects.filter(feed=feed, date=on)
-    inventory = _raw_row(feed, on)
-    have = set(inventory.symbols.values_list("ticker", flat=True))
-    InventorySymbol.objects.bulk_create(
-        [InventorySymbol(inventory=inventory, ticker=ticker) for ticker in sorted(tickers - have)],
-        ignore_conflicts=True,
-    )
-    latest = parts.order_by("-last_ns")[0]
-    sums = parts.aggregate(
-        rows=Sum("rows"), stored=Sum("stored_bytes"), first=Min("first_ns"), last=Max("last_ns")
-    )
-    DataInventory.objects.filter(pk=inventory.pk).update(
-        symbol_count=inventory.symbols.count(),
-        record_count=sums["rows"],
-        byte_size=sums["stored"],
-        first_timestamp=instant(sums["first"]),
-        last_timestamp=instant(sums["last"]),
-        status=DataInventory.Status.PROCESSING if on >= today else DataInventory.Status.PARTIAL,
-        connector_version=latest.connector_version,
-        processor_version=latest.processor_version,
-        processed_at=timezone.now(),
-    )
-
-
-def _raw_row(feed: Feed, on: date) -> DataInventory:
-    identity = {"feed": feed, "data_type": DataInventory.DataType.RAW, "date": on, "schema_version": None}
-    row = DataInventory.objects.filter(**identity).first()
-    if row is None:
-        row = DataInventory(
-            **identity, storage_path=day_prefix(feed.name, on), status=DataInventory.Status.PROCESSING
-        )
-        DataInventory.objects.bulk_create([row])
-        DataGap.objects.filter(feed=feed, date=on, inventory=None).update(inventory=row)
-    return row
-
-
-def _turn_of_day(feed: Feed, environment: str, *, today: date) -> None:
+def _turn_of_day(archived: Archived, *, now_ns: int) -> None:
     """A day that is over is no longer in the making; a loss that goes on reaches into the new day."""
-    raw = DataInventory.objects.filter(feed=feed, data_type=DataInventory.DataType.RAW)
+    today = datetime.fromtimestamp(now_ns // 1_000_000_000, timezone.now().tzinfo).date()
+    raw = DataInventory.objects.filter(feed=archived.feed, data_type=DataInventory.DataType.RAW)
     stale = raw.filter(date__lt=today, status=DataInventory.Status.PROCESSING)
-    going_on = DataGap.objects.filter(feed=feed, gap_end=None, date__lt=today)
+    going_on = DataGap.objects.filter(feed=archived.feed, gap_end=None, date__lt=today)
     if not stale.exists() and not going_on.exists():
         return
     with transaction.atomic():
-        Feed.objects.select_for_update().get(pk=feed.pk)
-        stale.update(status=DataInventory.Status.PARTIAL)
-        renew_gaps(feed, environment, set(going_on.values_list("session", flat=True)), today=today)
+        Feed.objects.select_for_update().get(pk=archived.feed.pk)
+        sessions = set(going_on.values_list("session", flat=True))
+        changed = renew(archived, set(), sessions, now_ns=now_ns)
+        renew_days(archived, changed | set(stale.values_list("date", flat=True)), now_ns=now_ns)
+
+
+@transaction.atomic
+def record_sealed_day(archived: Archived, on: date, *, now_ns: int) -> bool:
+    """Make the rows of a day's sealed versions; False where it has none. To be called after each seal."""
+    Feed.objects.select_for_update().get(pk=archived.feed.pk)
+    if not seal_manifest.versions(archived.store, archived.feed.name, on):
+        return False
+    recount_after = record_sealed(archived, on)
+    if recount_after is not None:
+        recount(archived, on)
+        renew_days(archived, [on], now_ns=now_ns)
+    return True

@@ -1,10 +1,12 @@
 from datetime import date
 
-from archive.gaps import Loss, SessionMark, by_day, losses, start_of
+from archive.gaps import Loss, by_day, losses
+from archive.session_marks import SessionMark
+from registry.calendar import midnight_ns
 from streaming import marks
 
 SECOND = 10**9
-MIDNIGHT = start_of(date(2025, 12, 15))
+MIDNIGHT = midnight_ns(date(2025, 12, 15))
 
 
 def opened(session: str, n: int, at: int, cause: str = "connection_lost") -> SessionMark:
@@ -94,3 +96,58 @@ def test_an_open_gap_reaches_to_today_and_only_its_last_day_is_open() -> None:
 def test_a_gap_that_ends_at_midnight_has_no_row_of_no_length() -> None:
     assert len(list(by_day(loss(MIDNIGHT - SECOND, MIDNIGHT), today=date(2025, 12, 16)))) == 1
     assert len(list(by_day(loss(MIDNIGHT, MIDNIGHT), today=date(2025, 12, 16)))) == 1
+
+
+def stopped(session: str, n: int, at: int) -> list[SessionMark]:
+    gap = marks.GapOpen(cause="planned_teardown", connection=0, from_ns=at, after_n=n - 1, planned=True)
+    return [
+        SessionMark(session, n, at, gap),
+        SessionMark(session, n + 1, at + 1, marks.SessionEnd("stopped")),
+    ]
+
+
+def over(session: str, n: int, at: int) -> SessionMark:
+    return SessionMark(session, n, at, marks.ConnectionClose(connection=1, code=1000, reason=""))
+
+
+def test_a_stop_while_another_session_is_ready_loses_no_time() -> None:
+    known = [ready("a", 2, 50), ready("b", 2, 80), *stopped("a", 9, 100)]
+
+    [found] = losses(known)
+
+    assert (found.start_ns, found.end_ns) == (100, 100)
+
+
+def test_a_session_that_is_not_ready_any_more_ends_no_gap() -> None:
+    known = [
+        ready("a", 2, 50),
+        ready("b", 2, 80),
+        over("b", 5, 90),
+        *stopped("a", 9, 100),
+        ready("b", 7, 130),
+    ]
+
+    [found] = losses(known)
+
+    assert found.end_ns == 130
+
+
+def test_a_planned_stop_begins_where_the_last_connection_ended() -> None:
+    [found] = losses([ready("a", 2, 50), over("a", 5, 90), *stopped("a", 9, 100)])
+
+    assert found.start_ns == 90
+
+
+def test_what_was_lost_before_a_planned_stop_ends_with_it() -> None:
+    known = [
+        ready("a", 2, 50),
+        opened("a", 5, 70),
+        over("a", 6, 75),
+        *stopped("a", 9, 100),
+        ready("b", 3, 400),
+    ]
+
+    lost, stop = losses(known)
+
+    assert (lost.start_ns, lost.end_ns) == (70, 100)
+    assert (stop.start_ns, stop.end_ns) == (100, 400)

@@ -16,8 +16,8 @@ from tests.archive.conftest import ENVIRONMENT, FEED, NOON, Clock, SessionMaker,
 
 pytestmark = pytest.mark.django_db
 
-AFTERNOON = datetime(2025, 12, 14, 15, tzinfo=UTC)
-NEXT_DAY = datetime(2025, 12, 15, 15, tzinfo=UTC)
+SOON = datetime(2025, 12, 14, 12, 1, tzinfo=UTC)
+NEXT_DAY = datetime(2025, 12, 15, 0, 2, tzinfo=UTC)
 HOUR_NS = 3_600 * 10**9
 
 
@@ -26,7 +26,7 @@ def feed() -> Feed:
     return Feed.objects.create(name=FEED, feed_type="websocket", status="active")
 
 
-def record(store: DirectoryStore, now: datetime = AFTERNOON, **options: Any) -> int:
+def record(store: DirectoryStore, now: datetime = SOON, **options: Any) -> int:
     return record_new_parts(store, FEED, ENVIRONMENT, now=now, **options).parts
 
 
@@ -178,7 +178,7 @@ def test_an_open_gap_reaches_into_the_new_day_without_a_new_part(
 
     record(store, NEXT_DAY)
 
-    first, second = DataGap.objects.order_by("date")
+    first, second = DataGap.objects.filter(gap_type="connection_lost").order_by("date")
     assert (first.gap_end, second.gap_start, second.gap_end) == (second.gap_start, second.gap_start, None)
 
 
@@ -252,7 +252,7 @@ def test_a_manifest_that_cannot_be_read_hides_no_other(
     session("kalshi-sim-2")
     ship()
 
-    found = record_new_parts(store, FEED, ENVIRONMENT, now=AFTERNOON)
+    found = record_new_parts(store, FEED, ENVIRONMENT, now=SOON)
 
     assert (found.parts, found.damaged) == (1, 1)
 

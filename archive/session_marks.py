@@ -1,0 +1,173 @@
+"""The kept marks of sessions, and which records of each are committed; times are Unix ns. Pure."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
+
+from registry.calendar import Span
+from registry.calendar import merged as merged_spans
+from registry.calendar import without as spans_without
+from streaming import marks
+
+# Parts are committed at the latest every 60 s: a session that let none come for so long is taken for dead.
+SILENT_NS = 120 * 10**9
+FOR_EVER_NS = 2**63 - 1
+
+
+class SessionMark(NamedTuple):
+    """A mark and whose it is; its receive time in Unix ns."""
+
+    session: str
+    n: int
+    recv_ns: int
+    mark: marks.Mark
+
+
+class Run(NamedTuple):
+    """Committed records of a session, without a hole: n from first to last, received from when to when."""
+
+    session: str
+    first_n: int
+    last_n: int
+    first_ns: int
+    last_ns: int
+
+
+def runs_of(parts: Iterable[Run]) -> list[Run]:
+    """Parts that follow each other as one: what is left apart has a hole before it."""
+    found: list[Run] = []
+    for part in sorted(parts):
+        last = found[-1] if found else None
+        if last and last.session == part.session and part.first_n <= last.last_n + 1:
+            end = max((last.last_n, last.last_ns), (part.last_n, part.last_ns))
+            found[-1] = last._replace(last_n=end[0], last_ns=end[1])
+        else:
+            found.append(part)
+    return found
+
+
+def by_session(known: Iterable[SessionMark]) -> dict[str, list[SessionMark]]:
+    """Each session's marks in order of n, each once."""
+    ordered = sorted(set_of(known), key=attrgetter("session", "n"))
+    return {session: list(own) for session, own in groupby(ordered, key=attrgetter("session"))}
+
+
+def set_of(known: Iterable[SessionMark]) -> Iterable[SessionMark]:
+    """Each mark once, however many sources told of it."""
+    return {(at.session, at.n): at for at in known}.values()
+
+
+def has_ended(own: Iterable[SessionMark]) -> bool:
+    """Whether the session's end mark is among these."""
+    return any(isinstance(at.mark, marks.SessionEnd) for at in own)
+
+
+def with_assumed_ends(
+    known: Iterable[SessionMark], runs: Iterable[Run], *, now_ns: int
+) -> dict[str, list[SessionMark]]:
+    """Each session's marks; those that fell silent get the marks that the shipper would write for the dead.
+
+    They take the numbers that the next records would have: what really comes next replaces them.
+    """
+    found: defaultdict[str, list[SessionMark]] = defaultdict(list, by_session(known))
+    for session, last in last_runs(runs).items():
+        if now_ns - last.last_ns >= SILENT_NS and not has_ended(found[session]):
+            found[session].extend(_assumed_end(last, found[session]))
+    return dict(found)
+
+
+def last_runs(runs: Iterable[Run]) -> dict[str, Run]:
+    """The latest committed records of each session."""
+    return {run.session: run for run in sorted(runs)}
+
+
+def _assumed_end(last: Run, own: Sequence[SessionMark]) -> Iterator[SessionMark]:
+    crash = marks.GapOpen(
+        cause="process_crash",
+        connection=0,
+        from_ns=last.last_ns,
+        after_n=last.last_n,
+        fault="unknown",
+        detail={"assumed": True},
+    )
+    n = last.last_n
+    if not (own and own[-1].n == n and is_crash(own[-1].mark)):  # a full disk took the end mark only
+        n += 1
+        yield SessionMark(last.session, n, last.last_ns + 1, crash)
+    yield SessionMark(last.session, n + 1, last.last_ns + 2, marks.SessionEnd(reason="silent"))
+
+
+def is_crash(mark: marks.Mark) -> bool:
+    """Whether this mark says that the session died."""
+    return isinstance(mark, marks.GapOpen) and mark.cause == "process_crash"
+
+
+def is_of_all(mark: marks.GapOpen) -> bool:
+    """Whether the loss is of the whole session: every channel, every market."""
+    return not mark.tickers and not mark.sid
+
+
+def concerns(mark: marks.GapOpen, channel: str) -> bool:
+    """Whether a loss is of this whole channel; one of an unknown subscription may be of any."""
+    return not mark.tickers and (not mark.sid or mark.channel in ("", channel))
+
+
+def captured(
+    own: Sequence[SessionMark], *, channel: str | None = None, until_ns: int = FOR_EVER_NS
+) -> list[Span]:
+    """When a session recorded this channel whole (None: every channel): ready, and outside of its own losses.
+
+    `own` are its marks in order; a connection of which no end is known lasts until `until_ns`.
+    """
+    lost = [span for at, span in own_losses(own) if _is_lost(at, channel)]
+    return spans_without(ready(own, until_ns=until_ns), merged_spans(lost))
+
+
+def _is_lost(mark: marks.GapOpen, channel: str | None) -> bool:
+    return is_of_all(mark) if channel is None else concerns(mark, channel)
+
+
+def own_losses(own: Sequence[SessionMark]) -> Iterator[tuple[marks.GapOpen, Span]]:
+    """Each loss as far as the session itself tells: what it never closed has no end."""
+    closed = closes(own)
+    for at in own:
+        if isinstance(at.mark, marks.GapOpen):
+            end = closed.get(at.n, FOR_EVER_NS)
+            yield at.mark, (at.mark.from_ns, max(end, at.mark.from_ns))
+
+
+def closes(own: Iterable[SessionMark]) -> Mapping[int, int]:
+    """When each of the session's losses was over, by number."""
+    return {at.mark.gap: at.mark.to_ns for at in own if isinstance(at.mark, marks.GapClose)}
+
+
+def ready(own: Sequence[SessionMark], *, until_ns: int) -> list[Span]:
+    """When a connection of the session was ready, lost or not."""
+    spans: list[Span] = []
+    start: int | None = None
+    whole = {at.n for at in own if isinstance(at.mark, marks.GapOpen) and is_of_all(at.mark)}
+    for index, at in enumerate(own):
+        if isinstance(at.mark, marks.ConnectionReady):
+            start = _ready_since(own, index, whole) if start is None else start
+        elif start is not None and isinstance(
+            at.mark, marks.ConnectionOpen | marks.ConnectionClose | marks.SessionEnd
+        ):
+            spans.append((start, at.recv_ns))
+            start = None
+    if start is not None:
+        spans.append((start, until_ns))
+    return merged_spans(spans)
+
+
+def _ready_since(own: Sequence[SessionMark], index: int, whole: Collection[int]) -> int:
+    """The mark is written a moment after the frame that it follows from, which is where losses end."""
+    since = own[index].recv_ns
+    for following in range(index + 1, len(own)):
+        mark = own[following].mark
+        if not isinstance(mark, marks.GapClose):
+            break
+        if mark.gap in whole:
+            since = min(since, mark.to_ns)
+    return since
