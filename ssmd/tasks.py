@@ -9,7 +9,7 @@ import httpx
 from django.conf import settings
 from django.utils import timezone
 
-from archive import inventory
+from archive import inventory, silence
 from archive.store import open_store
 from registry.models import Environment
 from ssmd.celery import app
@@ -32,6 +32,22 @@ def record_parts_of(environment: str) -> None:
     version = Environment.objects.get(name=environment).version_in_force(timezone.now())
     store = open_store(version.spec.storage.raw, Path(settings.SSMD_HOME), secrets=version.spec.secrets)
     inventory.record_new_parts(store, version.feed.name, environment)
+
+
+@app.task(name="ssmd.tasks.record_silence", ignore_result=True)
+def record_silence(environment: str) -> None:
+    """Open the gap row of a session that fell silent without an end."""
+    with only_one(f"record_new_parts-{environment}") as is_mine:
+        if is_mine:
+            record_silence_of(environment)
+
+
+def record_silence_of(environment: str) -> None:
+    """The same, at once."""
+    version = Environment.objects.get(name=environment).version_in_force(timezone.now())
+    store = open_store(version.spec.storage.raw, Path(settings.SSMD_HOME), secrets=version.spec.secrets)
+    for session in silence.record_silence(store, version.feed.name, environment):
+        log.warning("%s fell silent without an end: a gap is open", session)
 
 
 @app.task(name="ssmd.tasks.sync_markets", ignore_result=True)

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 RECORD_EVERY_SECONDS = 5
+SILENCE_EVERY_SECONDS = 30
 # Simulated markets live for minutes and are few; a real venue lists a hundred thousand, and says of the rest by frames.
 SYNC_EVERY_SECONDS = {True: 30, False: 3600}
 # Everything below this prefix is ours: what no environment asks for is removed.
@@ -30,6 +31,9 @@ def entries(environment: str, *, is_simulated: bool) -> list[Entry]:
     return [
         Entry(
             "ssmd.tasks.record_new_parts", RECORD_EVERY_SECONDS, f"{PREFIX}record new parts of {environment}"
+        ),
+        Entry(
+            "ssmd.tasks.record_silence", SILENCE_EVERY_SECONDS, f"{PREFIX}look for silence in {environment}"
         ),
         Entry("ssmd.tasks.sync_markets", sync_every, f"{PREFIX}sync the markets of {environment}"),
     ]
