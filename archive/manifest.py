@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from archive.checked_line import require_sound, with_check
 from archive.files import Damaged
 from archive.layout import PartKey, day_of
 from streaming import marks
@@ -75,8 +76,8 @@ _decoder = msgspec.json.Decoder(PartManifest)
 
 
 def encode(manifest: PartManifest) -> bytes:
-    """The manifest as one line of JSON."""
-    return msgspec.json.encode(manifest) + b"\n"
+    """The manifest as one line of JSON, with its checksum."""
+    return with_check(msgspec.json.encode(manifest))
 
 
 def decode(data: bytes, *, key: PartKey) -> PartManifest:
@@ -85,6 +86,7 @@ def decode(data: bytes, *, key: PartKey) -> PartManifest:
         manifest = _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Damaged(f"{key.manifest} is not a manifest: {error}") from error
+    require_sound(data, key.manifest)
     if manifest.format != FORMAT:
         raise Damaged(f"{key.manifest} has format {manifest.format}; this program reads {FORMAT}")
     if manifest.key != key or manifest.rows != key.last_n - key.first_n + 1:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from archive.checked_line import require_sound, with_check
 from archive.files import Damaged
 from archive.layout import EventsKey
 
@@ -87,8 +88,8 @@ _decoder = msgspec.json.Decoder(EventsManifest)
 
 
 def encode(manifest: EventsManifest) -> bytes:
-    """The manifest as one line of JSON."""
-    return msgspec.json.encode(manifest) + b"\n"
+    """The manifest as one line of JSON, with its checksum."""
+    return with_check(msgspec.json.encode(manifest))
 
 
 def decode(data: bytes, *, key: EventsKey) -> EventsManifest:
@@ -97,6 +98,7 @@ def decode(data: bytes, *, key: EventsKey) -> EventsManifest:
         manifest = _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Damaged(f"{key.manifest} is not a manifest: {error}") from error
+    require_sound(data, key.manifest)
     if manifest.format != FORMAT:
         raise Damaged(f"{key.manifest} has format {manifest.format}; this program reads {FORMAT}")
     if manifest.key != key:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from archive import layout
+from archive.checked_line import require_sound, with_check
 from archive.files import Damaged
 from archive.layout import PartKey
 from archive.manifest import MarkAt, PartManifest
@@ -179,16 +180,18 @@ AnyOf = TypeVar("AnyOf", Plan, RawHour, Shard, BusSeen, DayManifest)
 
 
 def encode(document: Plan | RawHour | Shard | BusSeen | DayManifest) -> bytes:
-    """The document as one line of JSON."""
-    return msgspec.json.encode(document) + b"\n"
+    """The document as one line of JSON, with its checksum."""
+    return with_check(msgspec.json.encode(document))
 
 
 def decode(data: bytes, kind: type[AnyOf], *, key: str) -> AnyOf:
     """The document in `data`; raises Damaged."""
     try:
-        return msgspec.json.decode(data, type=kind)
+        document = msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Damaged(f"{key} is not what it should be: {error}") from error
+    require_sound(data, key)
+    return document
 
 
 def read(store: Store, key: str, kind: type[AnyOf]) -> AnyOf:
