@@ -28,6 +28,8 @@ EXPIRES_SECONDS = 10.0
 HEARTBEAT_SECONDS = 1.0
 _SILENT_BEATS = 3
 INACTIVE_SECONDS = 30
+# How far we are stands in our own manifests; a consumer that waits for acks would send again, or stop.
+ACKS = AckPolicy.NONE
 _NO_ROOM = "message size exceeds maxbytes"
 
 
@@ -66,7 +68,7 @@ class Puller:
         config = ConsumerConfig(
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=self._after + 1,
-            ack_policy=AckPolicy.NONE,
+            ack_policy=ACKS,
             mem_storage=True,
             num_replicas=1,
             inactive_threshold=INACTIVE_SECONDS,
@@ -134,9 +136,7 @@ class Puller:
                 continue
             tokens = message.reply.split(".")
             at = 5 if len(tokens) == 9 else 7  # ADR-15: newer servers put a domain and an account before
-            if int(tokens[at + 1]) != self._next_delivery:
-                raise Broken(f"delivery {tokens[at + 1]} came where {self._next_delivery} was due")
-            self._next_delivery += 1
+            self._count_delivery(int(tokens[at + 1]))
             self._asked -= 1
             self.pending = int(tokens[at + 3])
             identity = headers.get("Nats-Msg-Id", "")
@@ -144,6 +144,11 @@ class Puller:
                 BusMessage(int(tokens[at]), message.subject, identity, int(tokens[at + 2]), message.data)
             )
         return found
+
+    def _count_delivery(self, number: int) -> None:
+        if number != self._next_delivery:
+            raise Broken(f"delivery {number} came where {self._next_delivery} was due")
+        self._next_delivery += 1
 
     def _control(self, headers: dict[str, str], *, made_progress: bool) -> None:
         """The server ends a request, or says that it is there."""

@@ -20,7 +20,7 @@ from archive.normalized_message import SCHEMA
 from archive.normalized_read import read_events, read_manifest, stored_rows
 from archive.rows import lines
 from archive.store import DirectoryStore, Store
-from streaming import subjects, wire
+from streaming import metrics, subjects, wire
 from streaming.events import Event, GapNotice, Origin, TakerSide, Trade
 from streaming.transport import StreamSpec, ensure_stream
 
@@ -98,7 +98,8 @@ async def bus(url: str, *, with_stream: bool = True, is_kept: bool = False) -> A
 
 
 def config(url: str, store: Store, **options: Any) -> ArchiverConfig:
-    """An archiver of the tests' stream."""
+    """An archiver of the tests' stream, with its metrics at hand."""
+    metrics.init_archiver(FEED)
     values = {
         "part_seconds": 60.0,
         "environment": ENVIRONMENT,
