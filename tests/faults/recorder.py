@@ -6,6 +6,7 @@
 import asyncio
 import json
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -76,13 +77,19 @@ async def _append(log: CaptureLog, ledger: int, frames: int) -> None:
             await asyncio.sleep(0.001)
 
 
+def _use_up_descriptors() -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+
+
 def main() -> None:
-    """Exit code 0, or that of a disk that fails for good after so many syncs."""
-    folder, ledger, frames, *good_syncs = sys.argv[1:]
+    """Exit code 0, or that of a disk that fails for good after so many syncs, or for want of file descriptors."""
+    folder, ledger, frames, *trouble = sys.argv[1:]
     handle = os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    disk = FailingDisk(after=int(good_syncs[0]), times=1000) if good_syncs else None
+    disk = FailingDisk(after=int(trouble[0]), times=1000) if trouble and trouble[0].isdigit() else None
 
     async def job(stop: asyncio.Event) -> None:
+        if trouble and disk is None:
+            asyncio.get_running_loop().call_later(0.1, _use_up_descriptors)
         await record(Path(folder), handle, int(frames), disk=disk)
 
     lifetime.run("recorder", job)

@@ -48,7 +48,10 @@ class DurableSizes(Disk):
 
 
 class FailingDisk(DurableSizes):
-    """Fails to sync, `times` times after `after` good ones, and forgets what it had not synced, as the kernel may."""
+    """Fails to sync what was synced before, `times` times after `after` good ones (and, if more than once, new files too).
+
+    It forgets what it had not synced, as the kernel may.
+    """
 
     def __init__(self, *, after: int, times: int) -> None:
         super().__init__()
@@ -56,11 +59,13 @@ class FailingDisk(DurableSizes):
         self.syncs = 0
 
     def sync(self, handle: int) -> None:
-        self.syncs += 1
-        if not self._after < self.syncs <= self._after + self._times:
+        found = os.fstat(handle)
+        is_new = found.st_ino not in self.sizes
+        self.syncs += not is_new
+        is_bad = self._after < self.syncs <= self._after + self._times
+        if not is_bad or (is_new and self._times == 1):
             super().sync(handle)
             return
-        found = os.fstat(handle)
         os.ftruncate(handle, self.sizes.get(found.st_ino, 0))
         os.ftruncate(handle, found.st_size)
         raise OSError(errno.EIO, os.strerror(errno.EIO))

@@ -169,7 +169,7 @@ def test_a_flipped_byte_is_a_loss_that_is_told_and_nothing_behind_it_is_thrown_a
 
 
 @fault("B5")
-@pytest.mark.parametrize("after", [1, 2, 5])
+@pytest.mark.parametrize("after", [0, 1, 3])
 def test_what_a_failed_sync_may_have_lost_is_written_again_into_another_segment(
     after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,9 +196,9 @@ def test_a_second_failed_sync_ends_the_process_with_74(
         if not is_handled:
             monkeypatch.setattr(session_shipper, "end_dead_session", lambda folder: False)
         with watched() as risen:
-            died = rig.record("3")
+            died = rig.record("1", frames=2000)
             rig.ship()
-        is_said = "the disk of" in died.stdout and died.returncode == EXIT_IO_ERROR
+        is_said = "DiskFailed" in died.stdout and died.returncode == EXIT_IO_ERROR
         return rig.outcome(risen, *([] if is_said else [f"{died.returncode}: {died.stdout[-500:]}"]))
 
     prove(scenario, gaps=("process_crash",), metric=SHIPPED)
@@ -227,6 +227,8 @@ def test_a_slow_disk_does_not_hold_the_recording_up(tmp_path: Path, monkeypatch:
             await asyncio.sleep(0)
         readable = len(read_all(rig.folder)) - before if disk.is_syncing.is_set() else 0
         disk.may_end.set()
+        while log.unsynced_seconds:
+            await asyncio.sleep(0.01)
         log.mark(marks.SessionEnd("stopped"))
         await keeper.settle()
         syncing.cancel()
