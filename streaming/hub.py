@@ -14,6 +14,7 @@ import nats.errors
 import nats.js.errors
 import structlog
 from nats.aio.client import Client
+from prometheus_client import Counter as Metric
 
 from streaming import subjects
 from streaming.events import Trade
@@ -31,6 +32,13 @@ PAST_WITHIN_SECONDS = 10.0
 # What an exchange sent, as against what ssmd says about itself (gap, secmaster).
 MARKET_DATA = (*subjects.MARKET_TOKENS, "checkpoint")
 _BUS_ERRORS = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError)
+
+
+HOLES = Metric(
+    "ssmd_gateway_stream_holes_total",
+    "Times that messages were gone from the bus before they were read",
+    ["feed"],
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,7 @@ class Hub:
         self._last_error = ""
         self._nc: Client | None = None
         self._reader: OrderedReader | None = None
+        HOLES.labels(serving.feed)
 
     def start(self) -> None:
         """Connect and follow, in the background, for ever: a bus that is away only makes the hub stale."""
@@ -188,6 +197,7 @@ class Hub:
         self.fanout.receive(subject, seq, payload)
 
     def _hole(self, first_seq: int, last_seq: int) -> None:
+        HOLES.labels(self.serving.feed).inc()
         self.fanout.tell_all(messages.stream_hole(first_seq, last_seq))
         self.fanout.reload_all()
 

@@ -123,7 +123,7 @@ def errors(feed: str, error_type: str) -> float:
 async def test_frames_that_are_not_understood_are_counted_and_said_once_a_minute(
     nats_server: str, tmp_path: Path
 ) -> None:
-    renamed = (trade("A", seq).replace(b"yes_price_dollars", b"yes_price") for seq in range(2, 102))
+    renamed = (trade("A", seq).replace(b"_price_dollars", b"_quote") for seq in range(2, 102))
     session = Session(tmp_path / "s", count=1, more=tuple(renamed))
 
     with capture_logs() as said:
@@ -132,7 +132,7 @@ async def test_frames_that_are_not_understood_are_counted_and_said_once_a_minute
     assert errors(session.feed, "parse") == 101  # with the one that is no JSON
     trades = [line for line in said if line.get("about") == "trade"]
     assert len(trades) == 1
-    assert "yes_price_dollars" in trades[0]["event"]
+    assert "frame not understood" in trades[0]["event"]
 
 
 async def test_an_event_that_is_too_large_is_counted_and_its_market_is_told(
