@@ -21,10 +21,10 @@ class Transient(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often, how long (s), and with what waits an operation is tried; how it waits is the caller's."""
+    """How often, how long (s), and with what waits an operation is tried; two answers of 30 s that never come fit in."""
 
     attempts: int = 6
-    seconds: float = 30.0
+    seconds: float = 65.0
     first_wait: float = 0.1
     longest_wait: float = 5.0
     sleep: Callable[[float], object] = time.sleep

@@ -9,6 +9,7 @@ import base64
 import contextlib
 import functools
 import hashlib
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 import structlog
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -121,8 +123,10 @@ class Connection:
 
 @functools.cache
 def _session() -> boto3.session.Session:
-    """boto3's own: one for the process, since it reads its model of S3 but once; making clients is not thread-safe."""
-    return boto3.session.Session()
+    """One for the process, since it reads its model of S3 but once; a user's ~/.aws and AWS_PROFILE say nothing here."""
+    nothing = (None, None, os.devnull, None)
+    settings = {"profile": (None, None, None, None), "config_file": nothing, "credentials_file": nothing}
+    return boto3.session.Session(botocore_session=botocore.session.Session(session_vars=settings))
 
 
 def make_client(bucket: Bucket, credentials: tuple[str, str]) -> S3Client:
@@ -137,7 +141,7 @@ def make_client(bucket: Bucket, credentials: tuple[str, str]) -> S3Client:
         response_checksum_validation=checksums,
         max_pool_connections=32,
     )
-    with _making_client:
+    with _making_client:  # boto3 makes one client at a time
         client = _session().client(
             "s3",
             endpoint_url=bucket.endpoint,

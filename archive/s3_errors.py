@@ -1,4 +1,4 @@
-"""What an S3 store's refusal means for us: try again, ask the operator, or an answer in itself. Pure."""
+"""What an S3 store's refusal means for us: try again, ask the operator, or an answer in itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

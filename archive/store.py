@@ -23,6 +23,7 @@ __all__ = [
     "bind_owner",
     "open_store",
     "remove_leftovers",
+    "store_usable",
 ]
 
 # The environment's secret for its buckets, and the keys in it.
@@ -71,6 +72,18 @@ def bind_owner(store: Store, feed: str, environment: str) -> None:
         problem = f"The archive of feed '{feed}' belongs to environment '{owner}', not to '{environment}'"
         remedy = "Give this environment a storage path of its own."
         raise Refused([Reason(problem, remedy)], exit_code=ExitCode.CONFLICT) from None
+
+
+def store_usable(store: Store) -> list[Reason]:
+    """Why the store cannot be used now; asks a bucket for its capabilities, which writes two small probes."""
+    try:
+        store.head(owner_key("any"))
+        getattr(store, "verifies_digest", None)
+    except Refused as refused:
+        return list(refused.reasons)
+    except StoreError as error:
+        return [Reason(f"The store cannot be used now: {error}", "Try again when it answers.")]
+    return []
 
 
 def remove_leftovers(store: Store, older_than: timedelta) -> int:

@@ -1,22 +1,27 @@
 """What is particular to a bucket: capabilities, credentials, addresses, digests, uploads, and what is said at the start."""
 
 import hashlib
+import os
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from archive.directory_store import DirectoryStore
 from archive.objects import OtherContent, Store
 from archive.retry import Budget, Patience, Transient
 from archive.s3_connection import Bucket, make_client
 from archive.s3_store import S3Store
-from archive.store import open_store, remove_leftovers
+from archive.store import open_store, remove_leftovers, store_usable
 from registry.environment_file import Store as StoreSpec
 from registry.refusal import ExitCode, Refused
 from tests.archive.stores.conftest import PART_BYTES
 from tests.chaos import seaweed
 from tests.chaos.faulty_s3 import Fault, FaultyS3
 from tests.chaos.seaweed import Seaweed
+from tests.running import free_port
 
 ONCE = Patience(attempts=1)
 
@@ -164,6 +169,42 @@ def test_a_secret_that_is_not_there_is_said_before_anything_is_asked_of_the_stor
 
     with pytest.raises(Refused, match="has no access_key"):
         open_store(spec, tmp_path, secrets={"s3": "sealed-secret/no-such-creds"})
+
+
+def test_a_store_says_why_it_cannot_be_used(
+    seaweed_server: Seaweed, seaweed_store: S3Store, tmp_path: Path
+) -> None:
+    def reasons(bucket: Bucket) -> str:
+        store = S3Store(bucket, lambda: seaweed.KEY, patience=ONCE)
+        return " ".join(map(str, store_usable(store)))
+
+    assert store_usable(seaweed_store) == []
+    assert store_usable(DirectoryStore(tmp_path)) == []
+    assert "the bucket does not exist" in reasons(seaweed_server.bucket(seaweed.GONE))
+    assert "cannot be used now" in reasons(Bucket(name="any", endpoint=f"http://127.0.0.1:{free_port()}"))
+
+
+def test_settings_of_the_user_s_aws_tools_change_nothing(
+    seaweed_server: Seaweed, tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "config").write_text("[default]\nregion = eu-north-1\ns3 =\n  addressing_style = virtual\n")
+    code = (
+        "import sys; from archive.s3_connection import Bucket; from archive.s3_store import S3Store\n"
+        "url, bucket, access, secret, key = sys.argv[1:]\n"
+        "S3Store(Bucket(name=bucket, endpoint=url), lambda: (access, secret)).put_if_absent(key, b'x')"
+    )
+    odd = {
+        "AWS_PROFILE": "nobody",
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_ACCESS_KEY_ID": "nobody",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_ENDPOINT_URL_S3": "http://elsewhere.invalid",
+    }
+
+    arguments = [seaweed_server.url, seaweed.BUCKET, *seaweed.KEY, f"{place}/a"]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], env={**os.environ, **odd}, check=False)
+
+    assert done.returncode == 0
 
 
 def test_all_of_one_operation_draws_on_one_budget() -> None:
