@@ -136,6 +136,7 @@ struct Gap {
   afterN @12 :UInt64;     # n of the last sound frame before the loss
   healable @13 :Bool;     # trades can be fetched again, books never
   fault @14 :Fault;
+  channel @15 :Text;      # what `sid` carries: trade, orderbook, ticker, lifecycle; empty = not known, or all
 }
 
 # Whose fault a loss is.

@@ -150,13 +150,13 @@ def _schema(wanted: dict[str, Any]) -> list[str]:
     if known is None:
         schema = _added(SchemaVersion(format=SchemaVersion.Format.CAPNP, **wanted))
         return [f"schema {schema}: {schema.status}, sha256 {schema.schema_hash[:12]}"]
-    if known.schema_hash == sha256(wanted["schema_definition"]):
-        return []
     if known.status != SchemaVersion.Status.DRAFT:
-        raise Refused([_altered(known)], exit_code=ExitCode.INTEGRITY)
-    known.schema_definition = wanted["schema_definition"]
+        if known.schema_hash != sha256(wanted["schema_definition"]):
+            raise Refused([_altered(known)], exit_code=ExitCode.INTEGRITY)
+        return []
+    known.schema_definition, known.status = wanted["schema_definition"], wanted["status"]
     _added(known)
-    return [f"schema {known}: draft changed, sha256 {known.schema_hash[:12]}"]
+    return [f"schema {known}: draft is now {known.status}, sha256 {known.schema_hash[:12]}"]
 
 
 def _altered(schema: SchemaVersion) -> Reason:

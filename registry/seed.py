@@ -61,10 +61,13 @@ def kalshi_versions() -> list[dict[str, Any]]:
         "effective_to": _PRESENT_HOST_FROM,
         **reached_by("wss://api.elections.kalshi.com/trade-api/ws/v2"),
     }
+    present_host = reached_by("wss://external-api-ws.kalshi.com/trade-api/ws/v2")
     present = {
         "version": "v2",
         "effective_from": _PRESENT_HOST_FROM,
-        **reached_by("wss://external-api-ws.kalshi.com/trade-api/ws/v2"),
+        **present_host,
+        # Without a mapper each day is read by its own wire, as in the older version's time, which saw three.
+        "parser_config": {**present_host["parser_config"], "mapper": "kalshi-fp"},
         "supports_historical": True,
         # Sent always: the venue announced that its default will flip (kalshi.md 3.2).
         "subscribe_params": {"use_yes_price": False},
@@ -114,7 +117,7 @@ _STATUSES = "For a v1 reader: statuses beyond open, closed and halted are unknow
 def schemas(text_v1: str, text_v2: str) -> list[dict[str, Any]]:
     """The Cap'n Proto schemas: both versions stand in one file each, whose text is what is registered."""
     v1 = {"version": "v1", "status": "active", "effective_from": _V1_FROM, "schema_definition": text_v1}
-    v2 = {"version": "v2", "status": "draft", "effective_from": _V2_FROM, "schema_definition": text_v2}
+    v2 = {"version": "v2", "status": "active", "effective_from": _V2_FROM, "schema_definition": text_v2}
     both = ["v1", "v2"]
     return [
         {"name": "trade", **v1, "compatible_with": both, "breaking_changes": None},

@@ -90,7 +90,7 @@ def _encode_gap(event: GapNotice) -> bytes:
     message = MESSAGES.Gap.new_message(
         timestamp=event.from_ns, endTimestamp=event.to_ns or 0, cause=event.cause, session=event.session,
         number=event.number, connection=event.connection, sid=event.sid, tickers=list(event.tickers),
-        planned=event.is_planned, note=event.note, afterN=event.after_n, healable=event.is_healable,
+        planned=event.is_planned, note=event.note, afterN=event.after_n, healable=event.is_healable, channel=event.channel,
         fault=FAULTS.index(event.fault) if event.fault in FAULTS else 0,
     )  # fmt: skip
     if event.unpublished:

@@ -167,6 +167,7 @@ class GapNotice(msgspec.Struct, frozen=True):
     after_n: int = 0
     is_healable: bool = False
     fault: str = "unknown"  # exchange, network, ours
+    channel: str = ""  # what `sid` carries, as raw types are named
 
 
 MarketEvent = Trade | BookSnapshot | BookDelta | Ticker | MarketStatus

@@ -109,7 +109,7 @@ def _read_gap(message: Any) -> GapNotice:
         cause=message.cause, session=message.session, number=message.number, connection=message.connection,
         from_ns=message.timestamp, to_ns=message.endTimestamp or None, sid=message.sid,
         tickers=tuple(message.tickers), is_planned=message.planned,
-        unpublished=unpublished if unpublished[1] else None, note=message.note, after_n=message.afterN, is_healable=message.healable,
+        unpublished=unpublished if unpublished[1] else None, note=message.note, after_n=message.afterN, is_healable=message.healable, channel=message.channel,
         fault=FAULTS[message.fault.raw] if message.fault.raw < len(FAULTS) else FAULTS[0],
     )  # fmt: skip
 

@@ -235,4 +235,5 @@ def gap_notice(session: str, n: int, mark: marks.GapOpen) -> GapNotice:
         after_n=mark.after_n,
         is_healable=mark.healable,
         fault=mark.fault,
+        channel=mark.channel,
     )

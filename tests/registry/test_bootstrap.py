@@ -11,6 +11,7 @@ from registry.models import Environment, Feed, FeedCalendar, SchemaVersion
 from registry.refusal import ExitCode, Refused
 from registry.secrets import resolve
 from registry.seed import SIM_SECRET, rest_endpoint
+from streaming.kalshi.wires import FIXED_POINT, wire_named
 
 pytestmark = pytest.mark.django_db
 
@@ -92,13 +93,28 @@ def test_the_generated_key_pair_belongs_together(home: Path) -> None:
     assert private.public_key() == public
 
 
-def test_a_changed_draft_is_registered_anew(home: Path) -> None:
+def test_a_draft_takes_the_frozen_text(home: Path) -> None:
     bootstrap()
     SchemaVersion.objects.filter(name="trade", version="v2").update(
-        schema_definition="old", schema_hash="old"
+        schema_definition="old", schema_hash="old", status="draft"
     )
 
-    assert [line.split(",")[0] for line in bootstrap()] == ["schema trade:v2: draft changed"]
+    assert [line.split(",")[0] for line in bootstrap()] == ["schema trade:v2: draft is now active"]
+    assert bootstrap() == []
+
+
+def test_the_present_version_names_its_mapper_and_the_older_leaves_it_to_the_day(home: Path) -> None:
+    bootstrap()
+    versions = {one.version: one.parser_config for one in Feed.objects.get(name="kalshi").versions.all()}
+
+    assert wire_named(versions["v2"]["mapper"]) is FIXED_POINT
+    assert "mapper" not in versions["v1"]
+
+
+def test_both_schemas_are_frozen(home: Path) -> None:
+    bootstrap()
+
+    assert set(SchemaVersion.objects.values_list("status", flat=True)) == {"active"}
 
 
 def test_a_changed_frozen_text_is_refused(home: Path) -> None:

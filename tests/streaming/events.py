@@ -118,5 +118,6 @@ gaps = st.builds(
     after_n=st.integers(0, U64),
     is_healable=st.booleans(),
     fault=st.sampled_from(["unknown", "exchange", "network", "ours"]),
+    channel=texts,
 )
 events: st.SearchStrategy[Event] = st.one_of(trades, snapshots, deltas, tickers, statuses, gaps)
