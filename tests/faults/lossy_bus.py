@@ -1,0 +1,162 @@
+"""What the tests of a bus that forgets share: a session that goes on, its bus, and the verdict on both."""
+
+import asyncio
+import shutil
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from archive.shipper import Shipper, ShipperConfig
+from archive.store import DirectoryStore
+from streaming import marks
+from streaming.capture_log import CaptureLog
+from streaming.events import BookDelta, BookSnapshot, GapNotice, Trade
+from streaming.log_reader import CaptureLogReader, Cursor
+from streaming.publisher import Publisher
+from streaming.records import Kind
+from streaming.transport import StreamSpec
+from tests.faults.capture_rig import gaps_of
+from tests.faults.proof import Outcome
+from tests.oracle import Archived, read_archive
+from tests.oracle_of_bus import books_of_events, books_of_frames, judge_order, judge_trades
+from tests.running import NatsServer
+from tests.streaming.bus import published
+from tests.streaming.kalshi.frames import delta, snapshot, trade
+
+SESSION = "lossy-20260101T000000Z-abc123"
+STEP = 40  # frames, half of them trades
+
+
+class Life:
+    """One session with its own bus; each step touches prices that no other step touches."""
+
+    def __init__(self, home: Path) -> None:
+        home.mkdir()
+        self.home = home
+        self.feed = f"lossy-{uuid4().hex[:8]}"
+        self.spec = StreamSpec(f"ssmd-{self.feed}", self.feed, max_bytes=64 * 1024**2)
+        (home / "nats").mkdir()
+        self.server = NatsServer(home / "nats")
+        self.log = CaptureLog(home / "capture" / SESSION, environment="capture", session=SESSION)
+        self.log.mark(
+            marks.SessionStart(self.feed, "capture", 1, "0" * 64, "v2", "ws://127.0.0.1:1", "0.1.0", {})
+        )
+        self.ended = asyncio.Event()
+        self.publisher = Publisher(
+            CaptureLogReader(self.log.folder),
+            Cursor(self.log.folder / "published.cursor"),
+            session=SESSION,
+            stream=self.spec,
+            with_raw=False,
+            notices=[],
+            mark=self.log.mark,
+        )
+        self._seq = self._steps = 0
+
+    async def step(self, *, is_published: bool = True) -> None:
+        """Record some frames; wait until they are on the bus."""
+        self._steps += 1
+        for number in range(STEP // 2):
+            self._seq += 1
+            cents = self._steps * 10 + number % 10
+            book = delta("A", self._seq, price=f"0.{cents:02d}00")
+            if self._seq == 1:
+                book = snapshot("A", 1, yes=[["0.0100", "5.00"]])
+            for frame in (book, trade("A", self._seq)):
+                self.log.append(frame, kind=Kind.TEXT, connection=1)
+        self.publisher.fresh.set()
+        if is_published:
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Until everything recorded so far is on the bus."""
+        cursor = Cursor(self.log.folder / "published.cursor")
+        async with asyncio.timeout(20):
+            while cursor.load() < self.log.last_n:
+                await asyncio.sleep(0.02)
+
+    async def stop_bus(self) -> None:
+        await asyncio.to_thread(self.server.stop)
+
+    async def start_bus(self) -> None:
+        await asyncio.to_thread(self.server.start)
+
+    async def copy_store(self) -> None:
+        """Keep a copy of the bus's store as it stands."""
+        await self.stop_bus()
+        shutil.copytree(self.home / "nats" / "jetstream", self.home / "older")
+        await self.start_bus()
+
+    async def restore_store(self) -> None:
+        """Put the copy in its place; the bus stays stopped."""
+        await self.stop_bus()
+        shutil.rmtree(self.home / "nats" / "jetstream")
+        shutil.copytree(self.home / "older", self.home / "nats" / "jetstream")
+
+    async def until_marked(self, is_handled: bool) -> None:
+        """Give the loss time to be found out."""
+        before = time.monotonic()
+        while time.monotonic() - before < (8 if is_handled else 4):
+            reader, found = CaptureLogReader(self.log.folder), b""
+            while records := reader.read():
+                found += b"".join(record.payload for record in records if record.kind == Kind.MARK)
+            if b'"stream_hole"' in found:
+                break
+            await asyncio.sleep(0.1)
+
+    def archive(self) -> list[Archived]:
+        """Everything recorded, from the raw archive."""
+        store, halt = DirectoryStore(self.home / "raw"), threading.Event()
+        shipper = Shipper(
+            ShipperConfig(
+                environment="capture",
+                feed=self.feed,
+                capture=self.home / "capture",
+                store=store,
+                version="0.1.0",
+            ),
+            halt,
+        )
+        shipper.step()
+        halt.set()
+        shipper.work()
+        return read_archive(store, self.feed)
+
+    async def outcome(self, risen: Mapping[str, float]) -> Outcome:
+        """The verdict: trades exact or within what the notices own up to, books right, gaps marked."""
+        archive = await asyncio.to_thread(self.archive)
+        events = await published(self.server.url, self.spec.name)
+        notices = [event for event in events if isinstance(event, GapNotice)]
+        faults = judge_trades(archive, [event for event in events if isinstance(event, Trade)], notices)
+        faults += judge_order(events)
+        frames = [record.payload for one in archive for record in one.records if record.kind == Kind.TEXT]
+        books = books_of_events(event for event in events if isinstance(event, BookSnapshot | BookDelta))
+        also = (
+            () if books == books_of_frames(frames) else ("the books of the bus are not those of the frames",)
+        )
+        return Outcome(gaps_of(archive), dict(risen), tuple(faults), also)
+
+
+@asynccontextmanager
+async def life(home: Path) -> AsyncIterator[Life]:
+    """A running bus and session; at the end of the block both have ended, the bus last."""
+    one = Life(home)
+    one.server.start()
+    running = asyncio.create_task(one.publisher.run(one.server.url, one.ended))
+    try:
+        yield one
+    finally:
+        one.ended.set()
+        await running
+        one.server.stop()
+
+
+async def finish(one: Life) -> None:
+    """The session ends in good order."""
+    one.log.mark(marks.SessionEnd("stopped"))
+    one.ended.set()
+    await one.settle()
+    one.log.close()
