@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 from archive.seal import Archive
 from archive.store import open_store
 from registry.environment_file import Store as StoreSpec
-from registry.models import EnvironmentVersion
 from ssmd import __version__
+
+if TYPE_CHECKING:  # a process that only has a step to do loads no models
+    from registry.models import EnvironmentVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class ArchiveSpec:
         )
 
 
-def archives_of(version: EnvironmentVersion) -> ArchiveSpec:
+def archives_of(version: "EnvironmentVersion") -> ArchiveSpec:
     """The archives that an environment's version names."""
     spec = version.spec
     return ArchiveSpec(
