@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from archive.directory_store import DirectoryStore
-from archive.objects import OtherContent, Store
+from archive.objects import ObjectMissing, OtherContent, Store
 from archive.retry import Budget, Patience, Transient
 from archive.s3_connection import Bucket, make_client
 from archive.s3_store import S3Store
@@ -21,6 +21,8 @@ from tests.archive.stores.conftest import PART_BYTES
 from tests.chaos import seaweed
 from tests.chaos.faulty_s3 import Fault, FaultyS3
 from tests.chaos.seaweed import Seaweed
+from tests.faults.object_store import store_metric
+from tests.faults.proof import samples, watched
 from tests.running import free_port
 
 ONCE = Patience(attempts=1)
@@ -205,6 +207,27 @@ def test_settings_of_the_user_s_aws_tools_change_nothing(
     done = subprocess.run([sys.executable, "-c", code, *arguments], env={**os.environ, **odd}, check=False)
 
     assert done.returncode == 0
+
+
+def test_operations_are_counted_by_result_and_every_series_exists_from_the_start(
+    proxy: FaultyS3, place: str
+) -> None:
+    store = S3Store(Seaweed(proxy.url).bucket(), lambda: seaweed.KEY, patience=Patience(sleep=lambda _: None))
+    assert {
+        store_metric(operation, "failed") for operation in ("put", "get", "head", "list", "delete")
+    } <= set(samples())
+    store.put_if_absent(f"{place}/a", b"x")
+    proxy.tell(Fault("put", status=503, code="SlowDown"))
+
+    with watched() as risen:
+        store.put_if_absent(f"{place}/b", b"x")
+        with pytest.raises(OtherContent):
+            store.put_if_absent(f"{place}/a", b"y")
+        with pytest.raises(ObjectMissing):
+            store.get(f"{place}/c")
+
+    told = [("put", "ok"), ("put", "retried"), ("put", "other"), ("get", "missing"), ("put", "failed")]
+    assert [risen[store_metric(*one)] for one in told] == [1, 1, 1, 1, 0]
 
 
 def test_all_of_one_operation_draws_on_one_budget() -> None:
