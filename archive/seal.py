@@ -118,7 +118,15 @@ def do_step(archive: Archive, on: date, version: int, step: Step) -> None:
         seal_hour(archive.raw, plan, base, step.number)
     else:
         work = archive.work / f"{archive.feed}-{on}-{version}"
-        seal_shard(archive.raw, archive.normalized, plan, base, step.number, work=work)
+        seal_shard(
+            archive.raw,
+            archive.normalized,
+            plan,
+            base,
+            step.number,
+            work=work,
+            code_version=archive.code_version,
+        )
 
 
 def _manifest(archive: Archive, plan: Plan, base: DayManifest | None) -> DayManifest:

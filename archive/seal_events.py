@@ -1,41 +1,38 @@
 """The normalized files of one shard of a day's tickers: a pure function of the planned raw lines."""
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
 from pathlib import Path
 
-import google_crc32c
 import msgspec
 
 from archive import layout, seal_manifest
-from archive.day_lines import DayLine, first_n_on, hour_lines, hours_of, session_lines
-from archive.files import Damaged
-from archive.identities import IdentitySet
+from archive.carry import put_carry
 from archive.merge import Seen, merged
 from archive.rows import StoredRows, compress, pieces, put_rows
-from archive.seal_manifest import DayManifest, Plan, QualityCount, SealedFile, Shard
+from archive.seal_manifest import DayManifest, Plan, SealedFile, Shard
+from archive.shard_events import FOLDERS, ShardEvents
 from archive.spill import Spill, Spilled
 from archive.store import Store
 from archive.stored_identities import put_identities
 from streaming import failpoints, wire
-from streaming.events import BookSnapshot, Event, GapNotice, Trade
-from streaming.issues import Issue
-from streaming.kalshi.normalizer import Normalizer
-from streaming.subjects import token_of
+from streaming.events import BookSnapshot, Trade
 
 LEVEL = 3
 PUTS_AT_ONCE = 16
-DAYS_BACK = 30  # how far a session may reach back
-FOLDERS = ["trade", "orderbook", "status", "ticker"]
-_NUMBER = {"trade": 0, "orderbook": 1, "checkpoint": 1, "status": 2, "ticker": 3}
 
 
 def seal_shard(
-    raw: Store, normalized: Store, plan: Plan, base: DayManifest | None, shard: int, *, work: Path
+    raw: Store,
+    normalized: Store,
+    plan: Plan,
+    base: DayManifest | None,
+    shard: int,
+    *,
+    work: Path,
+    code_version: str,
 ) -> Shard:
     """Write, read back and commit one shard; what an earlier attempt committed is taken as it is."""
     key = layout.step_key(plan.feed, plan.date, plan.version, f"shard-{shard:03d}")
@@ -44,7 +41,7 @@ def seal_shard(
         return done
     expected = sum(part.raw_bytes for part in plan.parts) // plan.shards
     spill = Spill(work / f"shard-{shard:03d}", FOLDERS, expected_bytes=expected)
-    events = ShardEvents(raw, plan, base, shard)
+    events = ShardEvents(raw, plan, base, shard, code_version=code_version)
     for event in events:
         spill.add(*event)
     before = _index_of(normalized, base, shard)
@@ -55,6 +52,7 @@ def seal_shard(
         shard=shard,
         index=_put_index(normalized, plan, shard, index),
         identities=put_identities(raw, plan, f"{shard:03d}", events.identities),
+        carry=put_carry(raw, plan, shard, events.carried()),
         files=len(index),
         markets=spill.tickers,
         rows=dict(sorted(_sum(index, "rows").items())),
@@ -75,106 +73,6 @@ def _sum(index: list[SealedFile], field: str) -> Counter[str]:
     for file in index:
         found[file.kind] += getattr(file, field)
     return found
-
-
-class ShardEvents:
-    """The events of the tickers of one shard, in order of receive time; what the others need is only counted."""
-
-    def __init__(self, raw: Store, plan: Plan, base: DayManifest | None, shard: int) -> None:
-        self._raw, self._plan, self._base, self._shard = raw, plan, base, shard
-        self._sessions: dict[str, Normalizer] = {}
-        self._mine: dict[str, bool] = {}
-        self.identities = IdentitySet()
-        self.quality: dict[str, QualityCount] = {}
-        self.unmappable = 0
-
-    def __iter__(self) -> Iterator[tuple[int, str, int, str, int, int, bytes]]:
-        """(folder number, ticker, recv_ns, session, n, k, message) of each event."""
-        for hour in hours_of(self._plan, self._base):
-            for line in hour_lines(self._raw, self._plan, self._base, hour):
-                normalizer = self._sessions.get(line.session)
-                if normalizer is None:
-                    normalizer = self._sessions[line.session] = self._begin(line)
-                for event in self._read(normalizer, line):
-                    if type(event) is not GapNotice and self._is_mine(event.ticker):
-                        k = event.origin.k
-                        self.identities.add(line.session, line.n, k)
-                        kind = _NUMBER[token_of(event)]
-                        message = wire.encode(event)
-                        yield kind, event.ticker, line.recv_ns, line.session, line.n, k, message
-                if normalizer.issues:
-                    self._note(line, normalizer.issues)
-
-    def _read(self, normalizer: Normalizer, line: DayLine) -> list[Event]:
-        raw = line.raw
-        if self._plan.shards > 1 and not line.is_mark:
-            ticker = ticker_of(raw.record.payload)
-            if ticker is not None and not self._is_mine(ticker):
-                normalizer.pass_over(raw.sid, raw.seq, is_of_book=raw.raw_type == "orderbook")
-                return []
-        return normalizer.apply(raw.record)
-
-    def _is_mine(self, ticker: str) -> bool:
-        known = self._mine.get(ticker)
-        if known is None:
-            known = self._mine[ticker] = shard_of(ticker, self._plan.shards) == self._shard
-        return known
-
-    def _begin(self, first: DayLine) -> Normalizer:
-        """A session that began on an earlier day is read from its beginning: its books reach into this day."""
-        normalizer = Normalizer(first.session)
-        for line in earlier_lines(self._raw, self._plan, first):
-            self._read(normalizer, line)
-        return normalizer
-
-    def _note(self, line: DayLine, issues: tuple[Issue, ...]) -> None:
-        for issue in issues:
-            if not self._is_mine(issue.ticker):  # what names no ticker belongs to one shard, too
-                continue
-            self.unmappable += issue.is_lost
-            kind = issue.kind.value
-            known = self.quality.get(kind) or QualityCount(
-                issue=kind, count=0, session=line.session, n=issue.n, sample=issue.sample
-            )
-            self.quality[kind] = msgspec.structs.replace(known, count=known.count + 1)
-
-    @property
-    def mappers(self) -> list[str]:
-        """The ids of the mappers that read something."""
-        return sorted({mapper for one in self._sessions.values() for mapper in one.mappers})
-
-
-# A frame that names its market exactly once, in plain characters: no need to read all of it to see whose it is.
-_TICKER = re.compile(rb'"market_ticker"\s*:\s*"([^"\\]+)"')
-
-
-def ticker_of(payload: bytes) -> str | None:
-    """The market that a frame is of; None where only reading it tells."""
-    if payload.count(b'"market_ticker"') != 1:
-        return None
-    found = _TICKER.search(payload)
-    return found[1].decode(errors="replace") if found else None
-
-
-def shard_of(ticker: str, shards: int) -> int:
-    """Which shard a ticker belongs to: for ever the same."""
-    return int(google_crc32c.value(ticker.encode()) % shards)
-
-
-def earlier_lines(raw: Store, plan: Plan, first: DayLine) -> Iterator[DayLine]:
-    """The session's records before its first one of this day."""
-    due, on, days = first.n, plan.date, list[date]()
-    while due > 1 and len(days) < DAYS_BACK:
-        on -= timedelta(days=1)
-        found = first_n_on(raw, plan.feed, on, first.session)
-        if found is None:
-            break
-        due = found
-        days.append(on)
-    if due > 1:
-        raise Damaged(f"records 1 to {due - 1} of {first.session} are not in the archive of the days before")
-    for on in reversed(days):
-        yield from session_lines(raw, plan.feed, on, first.session)
 
 
 class _Writer:

@@ -109,6 +109,7 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
     shard: int
     index: StoredRows
     identities: StoredRows
+    carry: StoredRows
     files: int
     markets: int
     rows: dict[str, int]
@@ -176,7 +177,7 @@ class DayManifest(msgspec.Struct, frozen=True, kw_only=True):
     previous_date: Day | None
 
 
-AnyOf = TypeVar("AnyOf", Plan, RawHour, Shard, BusSeen, DayManifest)
+AnyOf = TypeVar("AnyOf", bound=Plan | RawHour | Shard | BusSeen | DayManifest)
 
 
 def encode(document: Plan | RawHour | Shard | BusSeen | DayManifest) -> bytes:

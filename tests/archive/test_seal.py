@@ -171,6 +171,28 @@ def _events(archive: Archive, key: str) -> list[object]:
     return [wire.decode(key.split("/")[2], message) for message in split(data, key)]
 
 
+def test_a_second_day_is_the_same_from_what_the_first_carried_and_from_the_first_record(
+    tmp_path: Path,
+) -> None:
+    midnight = NOON + 12 * HOUR
+    second_day, end_ns = layout.day_of(midnight), OVER + 86_400 * 10**9
+    made = {}
+    for name, is_first_sealed in (("carried", True), ("read again", False)):
+        archive = archive_in(tmp_path / name)
+        found = records([START, *frames(count=90), END], at_ns=midnight - 50 * 10**9, step_ns=10**9)
+        add_session(archive.raw, ONE, found)
+        if is_first_sealed:
+            first = seal_day(archive, DAY, now_ns=end_ns)
+            assert first.shards[0].carry.rows == 1
+            for key in list(archive.raw.list(layout.parts_prefix(FEED, DAY))):
+                archive.raw.delete(key)  # what was carried is enough
+            for file in first.raw:
+                archive.raw.delete(file.key)
+        made[name] = digests(archive, seal_day(archive, second_day, now_ns=end_ns))
+
+    assert made["carried"] == made["read again"]
+
+
 def test_each_sealed_day_names_the_manifest_of_the_one_before(archive: Archive) -> None:
     record_session(archive)
     record_session(archive, TWO, at_ns=NOON + 2 * 86_400 * 10**9)
