@@ -1,5 +1,6 @@
 """Where a stored file is damaged, and how many of its rows are at stake."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -50,34 +51,50 @@ def _located(store: Store, stored: StoredRows, problem: str) -> Finding:
         return Finding(stored.key, "is gone", 0, stored.rows)
     if len(data) != stored.stored_bytes:
         problem = f"has {len(data)} bytes instead of {stored.stored_bytes}"
-    offset, plain = _readable(data, stored.raw_bytes)
-    if stored.key.endswith(_EVENTS):
+    found = _readable(data, stored.raw_bytes)
+    if not stored.key.endswith(_LINES):
         # Which of the readable messages is altered, nothing tells: all are at stake.
-        return Finding(stored.key, problem, offset, stored.rows)
-    safe = _sound_lines(plain)
-    is_all = offset is None and safe == stored.rows
-    return Finding(stored.key, problem, offset, stored.rows if is_all else stored.rows - safe)
+        return Finding(stored.key, problem, found.ends_at, stored.rows)
+    safe, plain_bytes = _sound_lines(found.plain)
+    if safe >= stored.rows:  # every line can be understood, and one of them is another
+        return Finding(stored.key, problem, found.ends_at, stored.rows)
+    offset = found.ends_at if plain_bytes == len(found.plain) else found.step_of(plain_bytes)
+    return Finding(stored.key, problem, offset, stored.rows - safe)
 
 
-def _readable(data: bytes, budget: int) -> tuple[int | None, bytes]:
-    """(where decompression fails or the file ends too early, what came before); None: it reads to its end."""
+class _Readable(NamedTuple):
+    """What can be decompressed: `ends_at` is where that fails or ends too early, None where it reads to its end."""
+
+    plain: bytes
+    ends_at: int | None
+    lengths: list[int]  # of the plain bytes after each step
+
+    def step_of(self, plain_byte: int) -> int:
+        """The first stored byte of the step that made this plain byte."""
+        return bisect_left(self.lengths, plain_byte + 1) * _STEP
+
+
+def _readable(data: bytes, budget: int) -> _Readable:
     frame = zstandard.ZstdDecompressor().decompressobj()
     found: list[bytes] = []
+    lengths: list[int] = []
     length = 0
     for start in range(0, len(data), _STEP):
         try:
             piece = frame.decompress(data[start : start + _STEP])
         except zstandard.ZstdError:
-            return start, b"".join(found)
+            return _Readable(b"".join(found), start, lengths)
         found.append(piece)
         length += len(piece)
+        lengths.append(length)
         if length > budget or (frame.eof and start + _STEP < len(data)):
-            return start, b"".join(found)
-    return (None if frame.eof else len(data)), b"".join(found)
+            return _Readable(b"".join(found), start, lengths)
+    return _Readable(b"".join(found), None if frame.eof else len(data), lengths)
 
 
-def _sound_lines(plain: bytes) -> int:
-    sound = 0
+def _sound_lines(plain: bytes) -> tuple[int, int]:
+    """How many lines can be understood before the first that cannot, and their bytes."""
+    sound = length = 0
     for line in plain.splitlines(keepends=True):
         if not line.endswith(b"\n"):
             break
@@ -86,4 +103,5 @@ def _sound_lines(plain: bytes) -> int:
         except Damaged:
             break
         sound += 1
-    return sound
+        length += len(line)
+    return sound, length

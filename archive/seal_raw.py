@@ -70,8 +70,8 @@ class _Hour:
             raise Damaged(f"record {line.n} of {line.session} comes where {span[1] + 1} was due")
         else:
             span[1], span[3] = line.n, line.recv_ns
-        if line.is_mark:
-            self._note(line)
+        if line.is_mark and (mark := kept_mark(line)) is not None:
+            self.marks.append(mark)
         raw_type = line.raw.raw_type
         rows = self._types.get(raw_type)
         if rows is None:
@@ -86,22 +86,24 @@ class _Hour:
             for name, (n, last_n, ns, last_ns) in self._spans.items()
         ]
 
-    def _note(self, line: DayLine) -> None:
-        payload = line.raw.record.payload
-        try:
-            mark = marks.decode(payload)
-        except msgspec.DecodeError:
-            return  # of a later version: its line is kept all the same
-        if isinstance(mark, KEPT_MARKS):
-            data = msgspec.Raw(payload)
-            self.marks.append(DayMark(session=line.session, n=line.n, recv_ns=line.recv_ns, data=data))
-
     def files(self) -> Iterator[tuple[SealedFile, bytes]]:
         """Each type's file and its content."""
         on: date = self._plan.date
         for raw_type, rows in sorted(self._types.items()):
             key = layout.raw_file(self._plan.feed, on, raw_type, hour=self._hour, version=self._plan.version)
             yield rows.finish(key, kind=raw_type, hour=self._hour)
+
+
+def kept_mark(line: DayLine) -> DayMark | None:
+    """The mark in a line, if gaps and coverage follow from it."""
+    payload = line.raw.record.payload
+    try:
+        mark = marks.decode(payload)
+    except msgspec.DecodeError:
+        return None  # of a later version: its line is kept all the same
+    if not isinstance(mark, KEPT_MARKS):
+        return None
+    return DayMark(session=line.session, n=line.n, recv_ns=line.recv_ns, data=msgspec.Raw(payload))
 
 
 class _Rows:

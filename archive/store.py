@@ -66,9 +66,9 @@ def bind_owner(store: Store, feed: str, environment: str) -> None:
     """Bind a feed's prefix to one environment for ever; refused if it is another's."""
     key = owner_key(feed)
     try:
-        store.put_if_absent(key, msgspec.json.encode({"environment": environment, "feed": feed}) + b"\n")
+        store.put_if_absent(key, owner_line(feed, environment))
     except OtherContent:
-        owner = msgspec.json.decode(store.get(key)).get("environment")
+        owner = _owner_in(store.get(key))
         problem = f"The archive of feed '{feed}' belongs to environment '{owner}', not to '{environment}'"
         remedy = "Give this environment a storage path of its own."
         raise Refused([Reason(problem, remedy)], exit_code=ExitCode.CONFLICT) from None
@@ -84,6 +84,19 @@ def store_usable(store: Store) -> list[Reason]:
     except StoreError as error:
         return [Reason(f"The store cannot be used now: {error}", "Try again when it answers.")]
     return []
+
+
+def owner_line(feed: str, environment: str) -> bytes:
+    """What binds a feed's prefix to an environment."""
+    return msgspec.json.encode({"environment": environment, "feed": feed}) + b"\n"
+
+
+def _owner_in(line: bytes) -> str:
+    """Who it is, as far as a damaged line still says so."""
+    try:
+        return msgspec.json.decode(line, type=dict[str, str]).get("environment", "?")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return "? (its _owner.json is damaged)"
 
 
 def remove_leftovers(store: Store, older_than: timedelta) -> int:

@@ -1,87 +1,91 @@
-"""Looks at every byte of a day's archive: manifests, their chain, raw files, normalized files, parts."""
+"""Looks at every byte of a day's archive: documents, their chain, raw files, normalized files, parts."""
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from functools import partial
 from itertools import islice
+from types import MappingProxyType
 
 import msgspec
 
-from archive import layout, seal_manifest
+from archive import layout, normalized_manifest, normalized_read, seal_manifest
+from archive import manifest as raw_manifest
+from archive.checked_line import is_exactly
 from archive.damage import Finding, examine
-from archive.day_lines import read_line
+from archive.day_documents import (
+    bus_seen,
+    chain_findings,
+    day_manifest,
+    owner_findings,
+    plan_findings,
+    step_findings,
+    sum_findings,
+    unfinished_findings,
+)
+from archive.day_lines import DayLine, read_line
 from archive.files import Damaged
-from archive.layout import PartKey
+from archive.identities import IdentitySet
+from archive.layout import EventsKey, PartKey
+from archive.normalized_manifest import EventsManifest
+from archive.normalized_message import SCHEMAS
 from archive.objects import ObjectMissing, Store
-from archive.raw import part_keys, read_manifest
+from archive.raw import part_keys
 from archive.rows import StoredRows, lines
 from archive.seal import Archive
-from archive.seal_events import FOLDERS, ShardEvents, read_index, without_overlap
-from archive.seal_manifest import DayManifest, Plan, SealedFile, planned
-from archive.spill import Spill
+from archive.seal_events import read_index
+from archive.seal_manifest import DayManifest, DayMark, SessionSpan, planned
+from archive.seal_raw import kept_mark
+from archive.verify_deep import events_finding, part_finding, remade_findings
 
 READS_AT_ONCE = 8
 Progress = Callable[[int], None]
+Check = Callable[[], Finding | None]
+_NONE: Mapping[int, str] = MappingProxyType({})
 
 
 def verify_day(
-    archive: Archive, on: date, *, deep: bool = False, progress: Progress = lambda done: None
+    archive: Archive,
+    on: date,
+    *,
+    deep: bool = False,
+    known: Mapping[int, str] = _NONE,
+    progress: Progress = lambda done: None,
 ) -> Iterator[Finding]:
-    """All that is wrong with a day; `deep` makes its events from raw once more, and compares."""
-    versions = seal_manifest.versions(archive.raw, archive.feed, on)
-    manifest: DayManifest | None = None
-    for version in versions:
-        found = _manifest(archive.raw, archive.feed, on, version)
-        if isinstance(found, Finding):
-            yield found
-            continue
-        manifest = found
-        yield from _chained(archive.raw, manifest)
-    for done, finding in enumerate(_examined(_files(archive, on, manifest)), start=1):
+    """All that is wrong with a day; `deep` makes its events and manifests from raw once more, and compares.
+
+    `known`: the SHA-256 of its manifests as the registry knows them, by version.
+    """
+    yield from owner_findings(archive)
+    manifest = yield from _documents(archive, on, known)
+    for done, finding in enumerate(_examined(_files(archive, on, manifest, deep=deep)), start=1):
         progress(done)
         if finding is not None:
             yield finding
     if manifest is not None:
         yield from _numbers(archive.raw, manifest)
         if deep:
-            yield from _remade(archive, manifest)
+            yield from remade_findings(archive, manifest)
 
 
-def _manifest(store: Store, feed: str, on: date, version: int) -> DayManifest | Finding:
-    key = layout.seal_key(feed, on, version)
-    try:
-        manifest = seal_manifest.read(store, key, DayManifest)
-        plan = store.get(layout.plan_key(feed, on, version))
-    except Damaged as error:
-        return Finding(key, str(error))
-    except ObjectMissing as error:
-        return Finding(str(error), "is gone")
-    if hashlib.sha256(plan).hexdigest() != manifest.plan_sha256:
-        return Finding(
-            layout.plan_key(feed, on, version), "is not the plan that was sealed", None, manifest.raw_rows
-        )
-    if (manifest.feed, manifest.date, manifest.version) != (feed, on, version):
-        return Finding(key, f"is the manifest of {manifest.feed} {manifest.date}, version {manifest.version}")
+def _documents(
+    archive: Archive, on: date, known: Mapping[int, str]
+) -> Generator[Finding, None, DayManifest | None]:
+    """Every version's documents; returns the latest manifest that is sound."""
+    versions = seal_manifest.versions(archive.raw, archive.feed, on)
+    manifest: DayManifest | None = None
+    for version in sorted({*versions, *known}):
+        found = day_manifest(archive, on, version, sha256=known.get(version, ""))
+        if isinstance(found, Finding):
+            yield found
+            continue
+        yield from plan_findings(archive, found)
+        yield from chain_findings(archive.raw, found)
+        yield from sum_findings(found)
+        yield from step_findings(archive, found, manifest)
+        manifest = found
+    yield from unfinished_findings(archive, on, max(versions, default=0) + 1, manifest)
     return manifest
-
-
-def _chained(store: Store, manifest: DayManifest) -> Iterator[Finding]:
-    """The day before is still the one that this one was chained to."""
-    if manifest.previous_date is None:
-        return
-    earlier = seal_manifest.versions(store, manifest.feed, manifest.previous_date)
-    digests = [
-        hashlib.sha256(store.get(layout.seal_key(manifest.feed, manifest.previous_date, version))).hexdigest()
-        for version in earlier
-    ]
-    if manifest.previous not in digests:
-        key = layout.seal_prefix(manifest.feed, manifest.previous_date)
-        problem = f"no manifest there has the SHA-256 that the day manifest of {manifest.date} names"
-        yield Finding(key, problem)
-
-
-Check = Callable[[], Finding | None]
 
 
 def _examined(checks: Iterator[Check]) -> Iterator[Finding | None]:
@@ -91,18 +95,24 @@ def _examined(checks: Iterator[Check]) -> Iterator[Finding | None]:
             yield from pool.map(lambda check: check(), batch)
 
 
-def _files(archive: Archive, on: date, manifest: DayManifest | None) -> Iterator[Check]:
+def _files(archive: Archive, on: date, manifest: DayManifest | None, *, deep: bool) -> Iterator[Check]:
     for stored in manifest.raw if manifest else []:
         yield _check(archive.raw, stored)
     for shard in manifest.shards if manifest else []:
         yield _check(archive.raw, shard.identities)
         yield from _of_index(archive.normalized, shard.index)
+    seen = bus_seen(archive, manifest) if manifest else None
+    if seen is not None:
+        yield _check(archive.raw, seen.identities)
     for key in part_keys(archive.raw, archive.feed, on):
-        yield _part(archive.raw, key)
+        yield partial(examine_part, archive.raw, key, deep=deep)
+    for schema in SCHEMAS:
+        for events in normalized_read.part_keys(archive.normalized, archive.feed, schema, on):
+            yield from _of_events(archive.normalized, events, deep=deep)
 
 
 def _check(store: Store, stored: StoredRows) -> Check:
-    return lambda: examine(store, stored)
+    return partial(examine, store, stored)
 
 
 def _of_index(store: Store, index: StoredRows) -> Iterator[Check]:
@@ -115,52 +125,101 @@ def _of_index(store: Store, index: StoredRows) -> Iterator[Check]:
         yield _check(store, file)
 
 
-def _part(store: Store, key: PartKey) -> Check:
-    def check() -> Finding | None:
-        try:
-            manifest = read_manifest(store, key)
-        except Damaged as error:
-            return Finding(key.manifest, str(error), None, key.last_n - key.first_n + 1)
-        return examine(store, planned(manifest))
+def examine_part(store: Store, key: PartKey, *, deep: bool = False) -> Finding | None:
+    """What is wrong with a raw part: its manifest, its lines, or, looked at deep, what one says of the other."""
+    rows = key.last_n - key.first_n + 1
+    try:
+        data = store.get(key.manifest)
+        manifest = raw_manifest.decode(data, key=key)
+    except ObjectMissing:
+        return Finding(key.manifest, "is gone", None, rows)
+    except Damaged as error:
+        return Finding(key.manifest, str(error), None, rows)
+    if not is_exactly(data, raw_manifest.encode(manifest)):
+        return Finding(key.manifest, "is not written as it would be", None, rows)
+    return examine(store, planned(manifest)) or (part_finding(store, manifest) if deep else None)
 
-    return check
+
+def _of_events(store: Store, key: EventsKey, *, deep: bool) -> Iterator[Check]:
+    """The checks of a provisional part: one of its manifest, one of each file."""
+    manifest = read_events_manifest(store, key)
+    if isinstance(manifest, Finding):
+        yield partial(_same, manifest)
+        return
+    for file in manifest.all_files:
+        yield _check(store, normalized_read.stored_rows(manifest, file))
+    if deep:
+        yield partial(events_finding, store, manifest)
+
+
+def _same(finding: Finding) -> Finding:
+    return finding
+
+
+def read_events_manifest(store: Store, key: EventsKey) -> EventsManifest | Finding:
+    """A provisional part's manifest, or what is wrong with it."""
+    try:
+        data = store.get(key.manifest)
+        manifest = normalized_manifest.decode(data, key=key)
+    except ObjectMissing:
+        return Finding(key.manifest, "is gone")
+    except Damaged as error:
+        return Finding(key.manifest, str(error))
+    if not is_exactly(data, normalized_manifest.encode(manifest)):
+        return Finding(key.manifest, "is not written as it would be")
+    return manifest
 
 
 def _numbers(store: Store, manifest: DayManifest) -> Iterator[Finding]:
-    """Of each session every record stands in exactly one line of the day's files."""
+    """Of each session every record stands in exactly one line, and the manifest's spans and marks are the lines'."""
+    spans: dict[str, SessionSpan] = {}
+    found, counted, kept = IdentitySet(), 0, []
     for file in manifest.raw:
         try:
             last: dict[str, int] = {}
-            for line in lines(store, file):
-                found = read_line(line)
-                if found.n <= last.get(found.session, 0):
-                    yield Finding(file.key, f"record {found.session}.{found.n} does not stand in its order")
-                last[found.session] = found.n
+            for line in map(read_line, lines(store, file)):
+                if line.n <= last.get(line.session, 0):
+                    yield Finding(file.key, f"record {line.session}.{line.n} does not stand in its order")
+                last[line.session] = line.n
+                spans[line.session] = _wider(spans.get(line.session), line)
+                found.add(line.session, line.n, 0)
+                counted += 1
+                if line.is_mark and (mark := kept_mark(line)) is not None:
+                    kept.append(mark)
         except Damaged:
-            continue  # it was named already
+            return  # it was named already
+    key = layout.seal_key(manifest.feed, manifest.date, manifest.version)
+    if counted != len(found):
+        yield Finding(key, f"{counted - len(found)} records stand in more than one file", None, counted)
+    if sorted(spans.values(), key=_by_start) != sorted(manifest.spans, key=_by_start):
+        yield Finding(key, "says other sessions than its lines", None, counted)
+    if sorted(kept, key=_by_number) != sorted(manifest.marks, key=_by_number):
+        yield Finding(key, "holds other marks than its lines", None, counted)
 
 
-def _remade(archive: Archive, manifest: DayManifest) -> Iterator[Finding]:
-    """The events made from raw once more are those of the files: normalized = f(raw)."""
-    on = manifest.date
-    plan = seal_manifest.read(archive.raw, layout.plan_key(archive.feed, on, manifest.version), Plan)
-    from_sealed = msgspec.structs.replace(plan, base=manifest.version, parts=[])
-    for shard in manifest.shards:
-        spill = Spill(archive.work / f"verify-{on}-{shard.shard}", FOLDERS, expected_bytes=manifest.raw_bytes)
-        for event in ShardEvents(archive.raw, from_sealed, manifest, shard.shard):
-            spill.add(*event)
-        stored = {(file.kind, file.ticker): file for file in read_index(archive.normalized, shard.index)}
-        yield from _compared(spill, stored)
+def _by_start(span: SessionSpan) -> tuple[int, str]:
+    return span.first_recv_ns, span.session
 
 
-def _compared(spill: Spill, stored: dict[tuple[str, str | None], SealedFile]) -> Iterator[Finding]:
-    for folder, ticker, events in spill.files():
-        file = stored.pop((folder, ticker), None)
-        events = without_overlap(folder, events)
-        rows = b"".join(event.payload for event in events)
-        if file is None:
-            yield Finding(f"{folder} of {ticker}", "is missing: raw has events of it", None, len(events))
-        elif hashlib.sha256(rows).hexdigest() != file.sha256_rows:
-            yield Finding(file.key, "is not what raw makes of it", None, file.rows)
-    for file in stored.values():
-        yield Finding(file.key, "holds events that raw does not have", None, file.rows)
+def _by_number(mark: DayMark) -> tuple[str, int]:
+    return mark.session, mark.n
+
+
+def _wider(span: SessionSpan | None, line: DayLine) -> SessionSpan:
+    if span is None:
+        return SessionSpan(
+            session=line.session,
+            first_n=line.n,
+            last_n=line.n,
+            first_recv_ns=line.recv_ns,
+            last_recv_ns=line.recv_ns,
+        )
+    if span.first_n < line.n <= span.last_n:
+        return span
+    return SessionSpan(
+        session=line.session,
+        first_n=min(span.first_n, line.n),
+        last_n=max(span.last_n, line.n),
+        first_recv_ns=min(span.first_recv_ns, line.recv_ns),
+        last_recv_ns=max(span.last_recv_ns, line.recv_ns),
+    )

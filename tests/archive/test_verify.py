@@ -124,6 +124,8 @@ def test_events_that_are_not_what_raw_makes_of_them_are_found_by_looking_deep(ar
     forged = msgspec.structs.replace(manifest, shards=[msgspec.structs.replace(shard, index=replaced)])
     change(archive.raw, layout.seal_key(FEED, DAY, 1), lambda _: seal_manifest.encode(forged))
 
+    assert [one.problem for one in found(archive)] == ["is not what the day manifest was made of"]
+    archive.raw.delete(layout.step_key(FEED, DAY, 1, "shard-000"))
     assert found(archive) == []
     assert [one.problem for one in found(archive, deep=True)] == ["is not what raw makes of it"]
 
