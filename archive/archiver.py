@@ -124,7 +124,8 @@ class Archiver:
         except NotFoundError:
             self._say(f"The stream {self._config.stream} is not there yet: the connector makes it.")
         except _BUS_TROUBLE as error:
-            self._say(f"The bus cannot be read: {str(error) or type(error).__name__}.")
+            where = self._config.nats_url.rpartition("@")[2]  # without credentials
+            self._say(f"The bus at {where} cannot be read: {str(error) or 'no answer'}.")
         stay_cancelled()
         await self._commit()
         await comes_within(stop, RETRY_SECONDS)
