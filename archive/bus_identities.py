@@ -37,5 +37,5 @@ def see_bus(raw: Store, normalized: Store, plan: Plan) -> BusSeen:
 
 def _take(found: IdentitySet, plan: Plan, token: str, message: bytes) -> None:
     seen = glance(token, message)
-    if seen.n <= plan.sessions.get(seen.session, 0):  # later ones belong to the next version
+    if seen.n <= plan.sessions.get(seen.session, (0, 0))[1]:  # later ones belong to the next version
         found.add(seen.session, seen.n, seen.k)

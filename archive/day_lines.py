@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from datetime import date
 from typing import NamedTuple
 
-from archive import layout, seal_manifest
+from archive import seal_manifest
 from archive.files import RawRecord, decode_line
-from archive.plan import start_of
+from archive.plan import needed, start_of
 from archive.raw import part_keys, read_manifest
 from archive.rows import StoredRows, lines
-from archive.seal_manifest import DayManifest, Plan, PlannedPart, is_beyond, planned
+from archive.seal_manifest import DayManifest, Plan, PlannedPart, is_beyond, planned, ranges_of
 from archive.store import Store
 from streaming.records import Kind
 
@@ -58,12 +58,31 @@ def hour_lines(store: Store, plan: Plan, base: DayManifest | None, hour: int) ->
     for part in sorted(plan.parts, key=lambda part: part.first_n):
         if hour_of(part, plan.date) == hour:
             by_session[part.session].append(part)
-    sources = [_chained(store, parts) for parts in by_session.values()]
+    sources = [_chained(store, chain) for parts in by_session.values() for chain in _chains(parts)]
     if base:
         sources += [_chained(store, [file]) for file in base.raw if file.hour == hour]
-    if len(sources) == 1:
-        return sources[0]
-    return heapq.merge(*sources)
+    return sources[0] if len(sources) == 1 else _once(heapq.merge(*sources))
+
+
+def _once(found: Iterator[DayLine]) -> Iterator[DayLine]:
+    """Each record once, though two parts, or a part and a sealed file, hold it."""
+    last: dict[str, int] = {}
+    for line in found:
+        if line.n > last.get(line.session, 0):
+            last[line.session] = line.n
+            yield line
+
+
+def _chains(parts: list[PlannedPart]) -> list[list[StoredRows]]:
+    """Parts that follow one another are read one after the other; one that overlaps is merged with them."""
+    chains: list[list[PlannedPart]] = []
+    for part in parts:
+        fitting = next((chain for chain in chains if chain[-1].last_n < part.first_n), None)
+        if fitting is None:
+            chains.append([part])
+        else:
+            fitting.append(part)
+    return [list[StoredRows](chain) for chain in chains]
 
 
 def _chained(store: Store, stored: list[StoredRows]) -> Iterator[DayLine]:
@@ -94,10 +113,14 @@ def first_n_on(store: Store, feed: str, on: date, session: str) -> int | None:
 
 def as_it_stands(store: Store, feed: str, on: date) -> tuple[Plan, DayManifest | None]:
     """A plan of everything there is, which nobody commits."""
+    keys = part_keys(
+        store, feed, on
+    )  # before the versions: what is sealed and removed meanwhile is not missed
     base = seal_manifest.latest(store, feed, on)
-    known = seal_manifest.read(store, layout.plan_key(feed, on, base.version), Plan).sessions if base else {}
-    keys = [key for key in part_keys(store, feed, on) if is_beyond(key, known)]
-    parts = [planned(read_manifest(store, key)) for key in keys]
+    known = ranges_of(base)
+    parts = [
+        planned(read_manifest(store, key)) for key in needed([one for one in keys if is_beyond(one, known)])
+    ]
     plan = Plan(
         feed=feed,
         environment="",
@@ -108,6 +131,6 @@ def as_it_stands(store: Store, feed: str, on: date) -> tuple[Plan, DayManifest |
         planned_ns=0,
         shards=1,
         parts=parts,
-        sessions={**known, **{part.session: part.last_n for part in parts}},
+        sessions=known,
     )
     return plan, base

@@ -12,7 +12,7 @@ from archive.objects import Store
 from archive.rows import StoredRows
 from archive.seal import Archive
 from archive.seal_events import read_index
-from archive.seal_manifest import DayManifest, Plan, is_beyond
+from archive.seal_manifest import DayManifest, is_beyond, ranges_of
 from streaming import failpoints
 
 KEEP_NS = 7 * 86_400 * 10**9
@@ -41,9 +41,10 @@ def superfluous(archive: Archive, on: date, *, now_ns: int) -> Superfluous:
     for stored, store in _sealed(archive, manifest):
         if (finding := examine(store, stored)) is not None:
             raise Damaged(f"{finding.key} {finding.problem}: the parts of {on} are kept")
-    plan = seal_manifest.read(archive.raw, layout.plan_key(archive.feed, on, manifest.version), Plan)
-    raw = [key for key in archive.raw.list(layout.parts_prefix(archive.feed, on)) if _is_covered(key, plan)]
-    steps = [key for key in archive.raw.list(layout.seal_prefix(archive.feed, on)) if _is_note(key)]
+    known, prefix = ranges_of(manifest), layout.seal_prefix(archive.feed, on)
+    parts = layout.parts_prefix(archive.feed, on)
+    raw = [key for key in archive.raw.list(parts) if _is_covered(key, known)]
+    steps = [key for key in archive.raw.list(prefix) if _is_note(key.removeprefix(prefix), manifest.version)]
     provisional = layout.events_prefix(archive.feed, manifest.schema, on)
     return Superfluous(
         _manifests_first([*raw, *steps]), _manifests_first(archive.normalized.list(provisional))
@@ -58,15 +59,16 @@ def _sealed(archive: Archive, manifest: DayManifest) -> Iterator[tuple[StoredRow
             yield file, archive.normalized
 
 
-def _is_covered(key: str, plan: Plan) -> bool:
+def _is_covered(key: str, known: dict[str, tuple[int, int]]) -> bool:
     """A part's manifest or data, all of whose records are in the sealed version."""
     part = parse_manifest_key(key.removesuffix(".jsonl.zst") + ".json" if key.endswith(".zst") else key)
-    return part is not None and not is_beyond(part, plan.sessions) and part.session in plan.sessions
+    return part is not None and not is_beyond(part, known)
 
 
-def _is_note(key: str) -> bool:
-    """What a step of sealing left: plans, day manifests and identities stay."""
-    return ".raw-" in key or ".shard-" in key
+def _is_note(name: str, version: int) -> bool:
+    """What a step of a committed version left; plans, day manifests, identities and states stay."""
+    is_committed = name[:4].isdigit() and int(name[:4]) <= version
+    return is_committed and any(step in name for step in (".raw-", ".shard-", ".bus."))
 
 
 def _manifests_first(keys: Iterable[str]) -> list[str]:

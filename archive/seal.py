@@ -136,7 +136,7 @@ def _manifest(archive: Archive, plan: Plan, base: DayManifest | None) -> DayMani
     shards = [_report(archive.raw, step.key(plan), Shard) for step in steps if step.kind == "shard"]
     raw = [file for hour in hours for file in hour.files]
     spans = joined(span for hour in hours for span in hour.spans)
-    _require_all(plan, base, raw, spans)
+    _require_all(plan, raw, spans)
     kept = [mark for hour in hours for mark in hour.marks]
     at = [SessionMark(mark.session, mark.n, mark.recv_ns, mark.at().decode()) for mark in kept]
     lost, unexpected = _bus_losses(archive, plan, shards)
@@ -193,19 +193,15 @@ def schema_sha256(schema: str) -> str:
     return hashlib.sha256((SCHEMA_FOLDER / f"market_data.{schema}.capnp").read_bytes()).hexdigest()
 
 
-def _require_all(
-    plan: Plan, base: DayManifest | None, raw: list[SealedFile], spans: list[SessionSpan]
-) -> None:
+def _require_all(plan: Plan, raw: list[SealedFile], spans: list[SessionSpan]) -> None:
     """Every planned record is in the outputs exactly once."""
-    rows = sum(part.rows for part in plan.parts) + (base.raw_rows if base else 0)
-    of_files, of_spans = sum(file.rows for file in raw), sum(one.last_n - one.first_n + 1 for one in spans)
-    if not rows == of_files == of_spans:
-        raise Damaged(
-            f"the plan of {plan.date} has {rows} records, its files {of_files}, its sessions {of_spans}"
-        )
-    last = {span.session: span.last_n for span in spans}
-    if last != plan.sessions:
-        raise Damaged(f"the sealed sessions of {plan.date} end at {last}, not at {plan.sessions}")
+    rows = sum(last_n - first_n + 1 for first_n, last_n in plan.sessions.values())
+    of_files = sum(file.rows for file in raw)
+    if rows != of_files:
+        raise Damaged(f"the plan of {plan.date} has {rows} records, its files have {of_files}")
+    found = {span.session: (span.first_n, span.last_n) for span in spans}
+    if found != plan.sessions:
+        raise Damaged(f"the files of {plan.date} hold {found}, the plan names {plan.sessions}")
 
 
 def _environment_versions(at: Iterable[SessionMark]) -> list[int]:

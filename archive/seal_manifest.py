@@ -48,7 +48,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     shards: int
     schema: str = SCHEMA
     parts: list[PlannedPart]
-    sessions: dict[str, int]  # the last n of each session that this version knows
+    sessions: dict[str, tuple[int, int]]  # first and last n of each session, all between them included
 
 
 class SealedFile(StoredRows, frozen=True, kw_only=True):
@@ -225,9 +225,16 @@ def planned(manifest: PartManifest) -> PlannedPart:
     )
 
 
-def is_beyond(part: PartKey, sessions: dict[str, int]) -> bool:
-    """Whether a part came after a version whose sessions ended there."""
-    return part.last_n > sessions.get(part.session, 0)
+def ranges_of(manifest: "DayManifest | None") -> dict[str, tuple[int, int]]:
+    """The records of each session that a version holds."""
+    spans = manifest.spans if manifest else []
+    return {span.session: (span.first_n, span.last_n) for span in spans}
+
+
+def is_beyond(part: PartKey, known: dict[str, tuple[int, int]]) -> bool:
+    """Whether a part has records that a version with these ranges has not."""
+    first_n, last_n = known.get(part.session, (1, 0))
+    return not first_n <= part.first_n <= part.last_n <= last_n
 
 
 def versions(store: Store, feed: str, on: date) -> list[int]:

@@ -100,7 +100,7 @@ class ShardEvents:
     def carried(self) -> dict[str, tuple[int, bytes]]:
         """What the sessions that go on know at the end."""
         return {
-            session: (self._plan.sessions[session], normalizer.state())
+            session: (self._plan.sessions[session][1], normalizer.state())
             for session, normalizer in self._sessions.items()
             if session not in self._ended
         }

@@ -215,6 +215,39 @@ def test_a_part_that_is_gone_stops_the_seal_and_is_named(archive: Archive) -> No
         seal_day(archive, DAY, now_ns=OVER)
 
 
+def test_a_first_part_that_is_gone_stops_the_seal_as_well(archive: Archive) -> None:
+    record_session(archive)
+    keys = sorted(key for name in archive.raw.list("") if (key := parse_manifest_key(name)))
+    archive.raw.delete(keys[0].manifest)
+
+    with pytest.raises(Damaged, match=f"records before {keys[1].first_n} of {ONE} are gone"):
+        seal_day(archive, DAY, now_ns=OVER)
+
+
+def test_parts_that_overlap_are_merged_record_by_record(archive: Archive) -> None:
+    for part_bytes in (700, 1_100, 2_000):
+        add_session(archive.raw, ONE, records([START, *frames(), END]), part_bytes=part_bytes)
+
+    manifest = seal_day(archive, DAY, now_ns=OVER)
+
+    assert manifest.raw_rows == len(frames()) + 2
+    assert len(set(sealed_lines(archive, manifest))) == manifest.raw_rows
+
+
+def test_a_part_that_holds_sealed_records_and_later_ones_adds_the_later_ones(archive: Archive) -> None:
+    found = list(records([START, *frames(), END]))
+    add_session(archive.raw, ONE, iter(found[:40]))
+    seal_day(archive, DAY, now_ns=OVER)
+    for name in list(archive.raw.list(layout.parts_prefix(FEED, DAY))):
+        archive.raw.delete(name)
+    add_session(archive.raw, ONE, iter(found[30:]))
+
+    manifest = seal_day(archive, DAY, now_ns=OVER)
+
+    assert (manifest.version, manifest.raw_rows) == (2, len(found))
+    assert len(set(sealed_lines(archive, manifest))) == len(found)
+
+
 def test_a_part_that_was_altered_stops_the_seal_and_nothing_is_committed(archive: Archive) -> None:
     record_session(archive)
     [key, *_] = sorted(key for name in archive.raw.list("") if (key := parse_manifest_key(name)))
