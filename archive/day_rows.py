@@ -10,7 +10,7 @@ from archive.day_report import DayReport, Sealed, Told, report
 from archive.known_sessions import Archived, first_record_ns, known_sessions, sessions_of_day
 from archive.layout import day_of
 from registry.calendar import DAY_NS, Window, midnight_ns
-from registry.models import DataGap, DataInventory, DataQualityIssue, Feed, SealedDay
+from registry.models import CaptureSession, DataGap, DataInventory, DataQualityIssue, Feed, SealedDay
 from registry.quality import status
 from registry.refusal import Refused
 
@@ -29,7 +29,18 @@ def renew_days(archived: Archived, days: Iterable[date], *, now_ns: int) -> None
             continue
         judged = report_of(archived, on, now_ns=now_ns)
         score = judged.score.value if has_known_calendar(archived.feed, on) else None
-        rows.update(status=status(judged.facts), quality_score=score, gap_count=gap_count)
+        rows.update(
+            status=status(judged.facts),
+            quality_score=score,
+            gap_count=gap_count,
+            connector_version=_connector_version(archived, on),
+        )
+
+
+def _connector_version(archived: Archived, on: date) -> str | None:
+    """That of the session which began last among the day's."""
+    rows = CaptureSession.objects.filter(session__in=sessions_of_day(archived, on))
+    return rows.order_by("-started_at").values_list("connector_version", flat=True).first()
 
 
 def report_of(archived: Archived, on: date, *, now_ns: int) -> DayReport:

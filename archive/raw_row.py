@@ -14,7 +14,6 @@ from archive.layout import day_prefix
 from archive.seal_manifest import DayManifest
 from registry.models import (
     ArchivePart,
-    CaptureSession,
     DataGap,
     DataInventory,
     DataQualityIssue,
@@ -60,15 +59,12 @@ def _of_parts(parts: Any, inventory: DataInventory) -> Mapping[str, Any]:
 
 def _of_sealed(manifest: DayManifest) -> Mapping[str, Any]:
     """Parts are removed some days after the seal: from then on these figures are all there is, and before they are the same."""
-    session = max(manifest.spans, key=lambda span: span.last_recv_ns).session
-    versions = CaptureSession.objects.filter(session=session).values_list("connector_version", flat=True)
     return {
         "symbol_count": manifest.markets,
         "record_count": manifest.raw_rows,
         "byte_size": manifest.stored_bytes,
         "first_timestamp": instant(manifest.first_recv_ns),
         "last_timestamp": instant(manifest.last_recv_ns),
-        "connector_version": versions.first(),
         "processor_version": manifest.code_version[:32],
     }
 

@@ -94,16 +94,13 @@ def _normalized_row(archived: Archived, manifest: DayManifest) -> None:
             [
                 DataInventory(
                     **identity,
-                    storage_path=f"{escape(manifest.feed)}/{manifest.schema}/",
+                    storage_path=_place(manifest),
                     status=DataInventory.Status.PARTIAL,
                 )
             ]
         )
-    raw = DataInventory.objects.filter(
-        feed=archived.feed, date=manifest.date, data_type=DataInventory.DataType.RAW
-    ).first()
     DataInventory.objects.filter(**identity).update(
-        connector_version=raw.connector_version if raw else None,
+        storage_path=_place(manifest),
         symbol_count=manifest.markets,
         record_count=sum(manifest.events.values()),
         byte_size=sum(shard.stored_bytes for shard in manifest.shards),
@@ -112,6 +109,11 @@ def _normalized_row(archived: Archived, manifest: DayManifest) -> None:
         processor_version=manifest.code_version[:32],
         processed_at=instant(manifest.sealed_ns),
     )
+
+
+def _place(manifest: DayManifest) -> str:
+    """Below it lie folder, day and ticker."""
+    return f"{escape(manifest.feed)}/{manifest.schema}/"
 
 
 def _issues(archived: Archived, manifest: DayManifest) -> None:

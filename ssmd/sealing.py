@@ -11,7 +11,9 @@ from django.utils import timezone
 
 from archive.damage import Finding
 from archive.day_lines import as_it_stands
+from archive.day_rows import renew_days
 from archive.gc import NotYet, Superfluous, remove, superfluous
+from archive.inventory import record_sealed_day
 from archive.plan import NothingNew, NothingRecorded
 from archive.seal import Archive, seal_day
 from archive.seal_manifest import SCHEMA, DayManifest
@@ -26,6 +28,7 @@ from registry.models import (
     SealedDay,
 )
 from registry.refusal import Reason, Refused
+from ssmd.archived import archived_in
 from ssmd.archives import archives_of
 from ssmd.seal_runners import Progress, best_runner, quiet
 
@@ -69,6 +72,7 @@ def seal_one(
             raise
         run.detail = {"version": manifest.version, "records": manifest.raw_rows, "events": manifest.events}
         record_parts_of(version.environment.name)
+        record_sealed_day(archived_in(version), on, now_ns=time.time_ns())
     return manifest
 
 
@@ -119,11 +123,14 @@ def verify_one(
         looked = done
         progress(done)
 
-    found = list(verify_day(archives_of(version).open(), on, deep=deep, progress=count))
+    rows = SealedDay.objects.filter(feed=version.feed, environment=version.environment.name, date=on)
+    known = dict(rows.values_list("version", "manifest_sha256"))
+    found = list(verify_day(archives_of(version).open(), on, deep=deep, known=known, progress=count))
     result = "; ".join(f"{finding.key}: {finding.problem}" for finding in found)[:2000] or "ok"
-    latest = SealedDay.objects.filter(feed=version.feed, date=on).order_by("-version").first()
+    latest = rows.order_by("-version").first()
     if latest is not None:
         SealedDay.objects.filter(pk=latest.pk).update(verified_at=timezone.now(), verify_result=result)
+        renew_days(archived_in(version), [on], now_ns=time.time_ns())
     return found, looked
 
 

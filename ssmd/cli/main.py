@@ -20,6 +20,7 @@ NOUNS = {
     "env": "Environments: what is recorded, streamed and stored where",
     "market": "What can be traded",
     "data": "What was recorded and what was lost",
+    "why": "Why a day is, or is not, complete",
     "exchange": "The simulated exchange",
     "connector": "Exchange to capture log to bus",
     "shipper": "Capture log to raw archive",
@@ -32,11 +33,23 @@ NOUNS = {
 
 # These load neither Celery's models nor the admin and REST: `ssmd feed list` must not wait for them.
 LIGHT = frozenset(
-    {"feed", "schema", "env", "market", "data", "doctor", "exchange", "connector", "shipper", "archiver"}
+    {
+        "feed",
+        "schema",
+        "env",
+        "market",
+        "data",
+        "why",
+        "doctor",
+        "exchange",
+        "connector",
+        "shipper",
+        "archiver",
+    }
 )
 # These ask the registry before anything else: it must be there and migrated.
 ASKS_REGISTRY = frozenset(
-    {"feed", "schema", "env", "market", "data", "connector", "shipper", "archiver", "gateway"}
+    {"feed", "schema", "env", "market", "data", "why", "connector", "shipper", "archiver", "gateway"}
 )
 
 

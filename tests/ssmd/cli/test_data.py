@@ -36,16 +36,36 @@ def days(ssmd: Ssmd) -> Feed:
     return feed
 
 
-def test_the_table_has_a_line_a_day(ssmd: Ssmd, days: Feed) -> None:
-    assert ssmd("data", "inventory").out == (
+def test_the_table_has_a_line_a_day_and_shows_days_that_are_missing(ssmd: Ssmd, days: Feed) -> None:
+    assert ssmd("data", "inventory", "--to", "2025-12-15").out == (
         "Feed: kalshi-sim\n"
-        "Date Range: 2025-12-01 to 2025-12-14\n"
+        "Date Range: 2025-12-01 to 2025-12-15\n"
         "\n"
-        "Date        Raw    Normalized  Records    Markets  Status      Quality  Gaps\n"
-        "2025-12-01  523MB  314MB       1,234,567  7        complete    0.99     0\n"
-        "2025-12-03  531MB  319MB       1,234,567  7        partial     0.95     2\n"
-        "2025-12-14  -      -           -          -        processing  -        0\n"
+        "Date        Raw    Normalized  Status          Quality  Gaps\n"
+        "2025-12-01  523MB  314MB       complete        0.99     0\n"
+        "2025-12-02  -      -           missing         -        -\n"
+        "2025-12-03  531MB  319MB       partial         0.95     2\n"
+        "2025-12-04  -      -           missing         -        -\n"
+        "...         -      -           8 days missing  -        -\n"
+        "2025-12-13  -      -           missing         -        -\n"
+        "2025-12-14  -      -           processing      -        -\n"
+        "2025-12-15  -      -           missing         -        -\n"
     )
+
+
+def test_the_wide_table_counts_records_and_markets(ssmd: Ssmd, days: Feed) -> None:
+    lines = ssmd("data", "inventory", "--wide", "--to", "2025-12-01").out.splitlines()
+
+    assert lines[3:] == [
+        "Date        Raw    Normalized  Status    Quality  Gaps  Records    Markets",
+        "2025-12-01  523MB  314MB       complete  0.99     0     1,234,567  7",
+    ]
+
+
+def test_only_days_of_a_status_are_shown_when_asked_for(ssmd: Ssmd, days: Feed) -> None:
+    lines = ssmd("data", "inventory", "--status", "partial").out.splitlines()
+
+    assert lines[4:] == ["2025-12-03  531MB  319MB       partial  0.95     2"]
 
 
 def test_the_json_has_a_row_for_each_column_of_the_table(ssmd: Ssmd, days: Feed) -> None:
@@ -76,9 +96,9 @@ def test_days_in_the_wrong_order_are_a_usage_error(ssmd: Ssmd) -> None:
 
 
 def test_an_unknown_feed_is_refused(ssmd: Ssmd) -> None:
-    answers = [ssmd("data", verb, "--feed", "kalsi") for verb in ("inventory", "gaps")]
+    answers = [ssmd("data", verb, "--feed", "kalsi") for verb in ("inventory", "gaps", "quality")]
 
-    assert [answer.code for answer in answers] == [4, 4]
+    assert [answer.code for answer in answers] == [4, 4, 4]
     assert all("Did you mean 'kalshi'?" in answer.err for answer in answers)
 
 
@@ -118,8 +138,9 @@ def test_a_gap_says_how_long_it_was_and_why(ssmd: Ssmd, days: Feed) -> None:
 
     row = ssmd("data", "gaps").out.splitlines()[1]
 
-    assert "2.500 s   connection_lost  code 1006, connection reset" in row
-    assert " all " in row
+    assert (
+        "2.500 s   connection_lost  unknown  no       no        all      code 1006, connection reset" in row
+    )
 
 
 def test_no_gaps_are_said_in_words_only_to_people(ssmd: Ssmd) -> None:
