@@ -109,7 +109,7 @@ class Normalizer:
             read = read_frame(envelope)
         except Unmappable as error:
             self._is_new(envelope.sid, envelope.seq, is_of_book=envelope.type in _OF_BOOKS)
-            return self._cannot_be_read(record, error)
+            return self._cannot_be_read(record, error, ticker=error.ticker)
         if read is None:
             if not is_known(envelope.type):
                 self._note(record, IssueKind.WIRE_DRIFT, f"unknown type {envelope.type[:100]}")
@@ -163,13 +163,13 @@ class Normalizer:
 
     # -- what is wrong ------------------------------------------------------------------------------
 
-    def _cannot_be_read(self, record: Record, error: Exception, *, ticker: str = "") -> list[Event]:
+    def _cannot_be_read(self, record: Record, error: Exception, *, ticker: str | None = None) -> list[Event]:
         self.unmappable += 1
         self.problem = f"{self.frame_type}: {error}"[:300] if self.frame_type else str(error)[:300]
         kind = error.kind if isinstance(error, Unmappable) else IssueKind.PARSE_ERROR
-        self._note(record, kind, self.problem, ticker, is_lost=True)
-        if self.frame_type in _OF_BOOKS:
-            self.fold.forget([ticker] if ticker else None)  # a book without this change would be a wrong one
+        self._note(record, kind, self.problem, ticker or "", is_lost=True)
+        if self.frame_type in _OF_BOOKS:  # a book without this change would be a wrong one
+            self.fold.forget(None if ticker is None else [ticker])
         return []
 
     def _note(

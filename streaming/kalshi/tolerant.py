@@ -31,11 +31,14 @@ _PLACE = re.compile(r"at `\$\.([^.\[`]+)")
 
 
 class Unmappable(ValueError):
-    """A frame of a known type that does not hold what it should."""
+    """A frame of a known type that does not hold what it should; `ticker` is its market's, None where it names none."""
 
-    def __init__(self, problem: str, *, kind: IssueKind = IssueKind.PARSE_ERROR) -> None:
+    def __init__(
+        self, problem: str, *, kind: IssueKind = IssueKind.PARSE_ERROR, ticker: str | None = None
+    ) -> None:
         super().__init__(problem[:300])
         self.kind = kind
+        self.ticker = ticker
 
 
 def read_frame(envelope: Envelope) -> tuple[Frame, list[str]] | None:
@@ -69,12 +72,17 @@ def _message(data: bytes, struct: type[Any]) -> tuple[Any, list[str]]:
 def _leave_out(body: Any, problem: str, struct: type[Any]) -> str:
     """Remove the field that the problem names; raises Unmappable where it must be there."""
     if missing := _MISSING.match(problem):
-        raise Unmappable(missing[1], kind=IssueKind.MISSING_FIELD)
+        raise Unmappable(missing[1], kind=IssueKind.MISSING_FIELD, ticker=_ticker(body))
     place = _PLACE.search(problem)
     if place is None or place[1] not in body or place[1] in _vital(struct):
-        raise Unmappable(problem)
+        raise Unmappable(problem, ticker=_ticker(body))
     del body[place[1]]
     return f"{place[1]}: {problem}"[:300]
+
+
+def _ticker(body: Any) -> str | None:
+    named = body.get("market_ticker") if isinstance(body, dict) else None
+    return named if isinstance(named, str) else None
 
 
 def _vital(struct: type[Any]) -> frozenset[str]:

@@ -87,7 +87,8 @@ def test_a_fold_taken_up_from_its_state_goes_on_the_same(drawn: list[Any], data:
 
 @given(steps)
 def test_resting_sizes_are_the_sum_of_the_changes(drawn: list[Any]) -> None:
-    fold, book = Fold(), {}
+    fold = Fold()
+    book: dict[tuple[BookSide, int], int] = {}
     for n, (kind, _, side, price, size) in enumerate(drawn):
         if kind not in ("delta", "snapshot"):
             continue

@@ -24,6 +24,7 @@ def read(payload: bytes) -> tuple[list[Any], tuple[Issue, ...]]:
     return list(normalizer.apply(record(payload))), normalizer.issues
 
 
+NONSENSE: tuple[Any, ...] = ("x", -1, {})
 SPOILED: list[tuple[bytes, str]] = [
     (trade("A", 1, ts_ms="soon"), "ts_ms"),
     (trade("A", 1, is_block_trade="no"), "is_block_trade"),
@@ -36,7 +37,7 @@ SPOILED: list[tuple[bytes, str]] = [
     (lifecycle("A", "determined", result=["yes"]), "result"),
     (lifecycle("A", "determined", settlement_value="new"), "settlement_value"),
     (frame("trade", seq=1, sending_ts_ms="x", msg={"trade_id": "t", "market_ticker": "A", "yes_price_dollars": "0.4", "count_fp": "1", "taker_side": "no"}), "sending_ts_ms"),
-    *((frame("ticker", msg={**TICKER, name: spoiled}), name) for name in TICKER for spoiled in ("x", -1, {}) if name not in ("market_ticker", "market_id")),
+    *((frame("ticker", msg={**TICKER, name: spoiled}), name) for name in TICKER for spoiled in NONSENSE if name not in ("market_ticker", "market_id")),
 ]  # fmt: skip
 
 
