@@ -2,16 +2,23 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import date
 from pathlib import Path
 
 import httpx
 from django.conf import settings
 from django.utils import timezone
 
-from archive import inventory, silence
+from archive import inventory, seal_manifest, silence
+from archive.layout import plan_key
+from archive.normalized_inventory import record_new_normalized_parts
+from archive.plan import NothingNew
+from archive.seal import Step
+from archive.seal_manifest import Plan
 from archive.store import open_store
 from registry.models import Environment
+from ssmd.archives import archives_of
 from ssmd.celery import app
 from ssmd.market_sync import sync_from_venue
 from streaming.file_lock import FileLock, Locked
@@ -21,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @app.task(name="ssmd.tasks.record_new_parts", ignore_result=True)
 def record_new_parts(environment: str) -> None:
-    """Turn the manifests that are new in the raw archive into inventory and gap rows."""
+    """Turn the manifests that are new in the archive into inventory and gap rows."""
     with only_one(f"record_new_parts-{environment}") as is_mine:
         if is_mine:
             record_parts_of(environment)
@@ -30,8 +37,9 @@ def record_new_parts(environment: str) -> None:
 def record_parts_of(environment: str) -> None:
     """The same, at once."""
     version = Environment.objects.get(name=environment).version_in_force(timezone.now())
-    store = open_store(version.spec.storage.raw, Path(settings.SSMD_HOME), secrets=version.spec.secrets)
-    inventory.record_new_parts(store, version.feed.name, environment)
+    archive = archives_of(version).open()
+    inventory.record_new_parts(archive.raw, version.feed.name, environment)
+    record_new_normalized_parts(archive.normalized, version.feed.name, environment)
 
 
 @app.task(name="ssmd.tasks.record_silence", ignore_result=True)
@@ -63,6 +71,31 @@ def sync_markets(environment: str) -> None:
             log.warning("the venue did not answer: %s", error)
             return
         log.info("%d markets seen, %d created, %d changed", result.seen, result.created, result.changed)
+
+
+@app.task(name="ssmd.tasks.seal_step", ignore_result=True, time_limit=3600)
+def seal_step(environment: str, day: str, version: int, kind: str, number: int) -> None:
+    """One step of a seal that somebody planned; in a process of its own, so that other tasks go on."""
+    from ssmd.seal_runners import in_processes
+
+    spec = archives_of(Environment.objects.get(name=environment).version_in_force(timezone.now()))
+    archive = spec.open()
+    plan = seal_manifest.read(archive.raw, plan_key(spec.feed, date.fromisoformat(day), version), Plan)
+    in_processes(spec)(archive, plan, [Step(kind, number)])
+
+
+@app.task(name="ssmd.tasks.seal_days", ignore_result=True, time_limit=3600)
+def seal_days(environment: str) -> None:
+    """Seal every day that is over and not yet final; harmless when there is none."""
+    with only_one(f"seal_days-{environment}") as is_mine:
+        if not is_mine:
+            return
+        from ssmd.sealing import days_due, seal_one
+
+        version = Environment.objects.get(name=environment).version_in_force(timezone.now())
+        for on in days_due(version):
+            with suppress(NothingNew):
+                seal_one(version, on, trigger="scheduled")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 RECORD_EVERY_SECONDS = 5
 SILENCE_EVERY_SECONDS = 30
+SEAL_EVERY_SECONDS = 600  # looks for days that are over since two hours and not final: usually there is none
 # Simulated markets live for minutes and are few; a real venue lists a hundred thousand, and says of the rest by frames.
 SYNC_EVERY_SECONDS = {True: 30, False: 3600}
 # Everything below this prefix is ours: what no environment asks for is removed.
@@ -35,6 +36,7 @@ def entries(environment: str, *, is_simulated: bool) -> list[Entry]:
         Entry(
             "ssmd.tasks.record_silence", SILENCE_EVERY_SECONDS, f"{PREFIX}look for silence in {environment}"
         ),
+        Entry("ssmd.tasks.seal_days", SEAL_EVERY_SECONDS, f"{PREFIX}seal the days of {environment}"),
         Entry("ssmd.tasks.sync_markets", sync_every, f"{PREFIX}sync the markets of {environment}"),
     ]
 

@@ -35,6 +35,7 @@ def test_the_entry_follows_the_environment_and_leaves_those_of_others() -> None:
         "an operator's own",
         "ssmd: look for silence in second",
         "ssmd: record new parts of second",
+        "ssmd: seal the days of second",
         "ssmd: sync the markets of second",
     }
 
