@@ -17,7 +17,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from streaming.lifetime import comes_within
+from streaming.lifetime import comes_within, stay_cancelled
 
 log = structlog.get_logger()
 
@@ -87,6 +87,7 @@ class OrderedReader:
                 await self._read_until_broken()
             except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
                 self._why = f"{type(error).__name__}: {error}".rstrip(": ")
+                stay_cancelled()
                 self._on_trouble(f"The stream {self._stream} cannot be read ({self._why}).")
                 await asyncio.sleep(RETRY_SECONDS)
             self._log_restart()
@@ -106,6 +107,7 @@ class OrderedReader:
         )
         consumer = await self._nc.jetstream().add_consumer(self._stream, config=self._config(inbox))
         try:
+            stay_cancelled()
             self._said = ""
             self._on_ready(position)
             await self._watch()
@@ -195,6 +197,7 @@ class OrderedReader:
         loop = asyncio.get_running_loop()
         broken = self._broken
         while not broken.is_set():
+            stay_cancelled()
             left = self._last_heard + 3 * HEARTBEAT_SECONDS - loop.time()
             if left <= 0:
                 self.restart("no heartbeat")

@@ -238,6 +238,7 @@ class Publisher:
     async def _look(self, client: Client) -> None:
         """Whether the bus still holds what it acknowledged; raises where it does not answer."""
         hole = await self._watch.look(client)
+        stay_cancelled()
         self._look_due = time.monotonic() + LOOK_EVERY_SECONDS
         if hole is not None:
             is_log_open = self._writing_ended is not None and not self._writing_ended.is_set()
