@@ -40,7 +40,12 @@ def glance(token: str, payload: bytes) -> Glance:
     except wire.WireError:
         raise
     except (capnp.KjException, ValueError, AttributeError) as error:
-        raise wire.WireError(f"on {token!r}: {str(error)[:300]}") from error
+        raise wire.WireError(f"on {token!r}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    """Without the library's addresses: what is said of the same bytes is the same each time."""
+    return str(error).partition("\n")[0][:300]
 
 
 def _glance_at_gap(message: Any) -> Glance:
