@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from archive import inventory, seal_manifest, silence
+from archive.files import Damaged
 from archive.layout import plan_key
 from archive.normalized_inventory import record_new_normalized_parts
 from archive.plan import NothingNew
@@ -94,8 +95,12 @@ def seal_days(environment: str) -> None:
 
         version = Environment.objects.get(name=environment).version_in_force(timezone.now())
         for on in days_due(version):
-            with suppress(NothingNew):
+            try:
                 seal_one(version, on, trigger="scheduled")
+            except NothingNew:
+                continue
+            except Damaged as error:  # one day's damage must not keep the others from being final
+                log.error("%s cannot be sealed: %s", on, error)
 
 
 @contextmanager
