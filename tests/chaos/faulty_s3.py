@@ -14,24 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
+from tests.chaos.s3_requests import operation, signed
 
-OPERATIONS = (
-    "put",
-    "get",
-    "head",
-    "list",
-    "delete",
-    "create_upload",
-    "put_part",
-    "complete",
-    "abort",
-    "list_uploads",
-)
 _HOP = frozenset({"connection", "transfer-encoding", "keep-alive"})
 
 
@@ -228,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
             if not name.lower().startswith(told.strip or ("\0",))
         }
         if resign or kept != headers:
-            kept = _signed(self.command, proxy, self.path, kept, body)
+            kept = signed(self.command, proxy.url + self.path, kept, body, key=proxy.key)
         link = http.client.HTTPConnection(proxy.upstream, timeout=30)
         try:
             link.request(self.command, self.path, body=body or None, headers=kept)
@@ -259,36 +245,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Silence."""
 
 
-def operation(method: str, path: str) -> str:
-    """Which of OPERATIONS a request is."""
-    parts = urlsplit(path)
-    query = parse_qs(parts.query, keep_blank_values=True)
-    if "uploadId" in query:
-        return {"PUT": "put_part", "POST": "complete", "DELETE": "abort"}[method]
-    if "uploads" in query:
-        return "create_upload" if method == "POST" else "list_uploads"
-    if "list-type" in query:
-        return "list"
-    return {"PUT": "put", "GET": "get", "HEAD": "head", "DELETE": "delete"}[method]
-
-
 def _error(fault: Fault) -> _Reply:
     body = b""
     if fault.code:
         body = f"<?xml version='1.0'?><Error><Code>{fault.code}</Code><Message>as told</Message></Error>".encode()
     return _Reply(fault.status, [("Content-Type", "application/xml"), *fault.headers], body)
-
-
-def _signed(method: str, proxy: FaultyS3, path: str, headers: dict[str, str], body: bytes) -> dict[str, str]:
-    kept = {
-        name: value
-        for name, value in headers.items()
-        if name.lower() not in ("authorization", "x-amz-content-sha256", "x-amz-date", "content-md5")
-        and not name.lower().startswith("x-amz-checksum")
-    }
-    request = AWSRequest(method, f"http://{kept.pop('Host')}{path}", kept, body)
-    S3SigV4Auth(Credentials(*proxy.key), "s3", "us-east-1").add_auth(request)
-    return {**dict(request.headers.items()), "Host": urlsplit(proxy.url).netloc}
 
 
 def _length(method: str, answer: http.client.HTTPResponse) -> int | None:
