@@ -11,7 +11,7 @@ from ssmd.cli.options import add_output
 from ssmd.cli.table import render
 
 NEEDS_DJANGO = False
-NAMES = ("connector", "capture", "archiver", "normalize", "registry", "up", "seal")
+NAMES = ("connector", "capture", "shipper", "archiver", "normalize", "registry", "up", "seal")
 COLUMNS = ("name", "value", "unit", "ceiling", "ratio")
 _ROOT = Path(__file__).resolve().parents[2]
 

@@ -63,8 +63,8 @@ def main() -> None:
             sys.stdout.write(f"  level {level}: {size / stored:5.2f}x  {size / 1e6 / seconds:5.0f} MB/s\n")
     for kind in sorted({kind for _, kind, _ in found}):
         data = b"".join(line for _, of, line in found if of == kind)
-        stored = {level: len(zstandard.ZstdCompressor(level=level).compress(data)) for level in (1, 3, 6, 9)}
-        told = "  ".join(f"{level}: {len(data) / size:.2f}x" for level, size in stored.items())
+        sizes = {level: len(zstandard.ZstdCompressor(level=level).compress(data)) for level in (1, 3, 6, 9)}
+        told = "  ".join(f"{level}: {len(data) / size:.2f}x" for level, size in sizes.items())
         sys.stdout.write(f"sealed {kind}, {len(data) / 1e6:.0f} MB: {told}\n")
 
 

@@ -266,3 +266,30 @@ async def test_messages_that_are_gone_are_named(nats_server: str, publisher: Pub
     assert holes == [(2, 3)]
     reading.cancel()
     await nc.close()
+
+
+async def test_a_message_taken_out_before_its_turn_is_named(
+    nats_server: str, publisher: Publisher, make: Any
+) -> None:
+    nc = await nats.connect(nats_server)
+    stream, holes = f"ssmd-{publisher.feed}", list[tuple[int, int]]()
+    await publisher.publish(*(make.trade("A", n) for n in range(1, 6)))
+    reader = OrderedReader(
+        nc,
+        stream,
+        on_message=lambda subject, seq, payload: None,
+        on_ready=lambda position: None,
+        on_hole=lambda first, last: holes.append((first, last)),
+        on_new_numbering=lambda: None,
+        on_trouble=lambda why: None,
+    )
+    reader.resume_after(seq=1, epoch=(await nc.jetstream().stream_info(stream)).created)
+    await nc.jetstream().delete_msg(stream, 3)
+    reading = asyncio.create_task(reader.run())
+    async with asyncio.timeout(10):
+        while reader.last_seq != 5:
+            await asyncio.sleep(0.02)
+
+    assert holes == [(3, 3)]
+    reading.cancel()
+    await nc.close()
