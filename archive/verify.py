@@ -100,6 +100,7 @@ def _files(archive: Archive, on: date, manifest: DayManifest | None, *, deep: bo
         yield _check(archive.raw, stored)
     for shard in manifest.shards if manifest else []:
         yield _check(archive.raw, shard.identities)
+        yield _check(archive.raw, shard.carry)
         yield from _of_index(archive.normalized, shard.index)
     seen = bus_seen(archive, manifest) if manifest else None
     if seen is not None:

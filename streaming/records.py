@@ -86,13 +86,18 @@ def unpack(data: bytes, offset: int) -> tuple[Record, int] | None:
 
 def is_followed_by_a_record(data: bytes, offset: int) -> bool:
     """Whether a sound record stands anywhere behind the unreadable bytes at `offset`."""
+    return find_record(data, offset) is not None
+
+
+def find_record(data: bytes, offset: int) -> tuple[Record, int] | None:
+    """The first sound record behind the unreadable bytes at `offset`, and where it begins."""
     at = data.find(_HIGH_OF_N, offset)
     while at >= 0:
         start = at - _FRONT.size - len(_HIGH_OF_N)  # the upper half of n follows the front and the lower half
-        if start > offset and unpack(data, start) is not None:
-            return True
+        if start > offset and (found := unpack(data, start)) is not None:
+            return found[0], start
         at = data.find(_HIGH_OF_N, at + 1)
-    return False
+    return None
 
 
 def read_header(data: bytes) -> tuple[str, str, int] | None:
