@@ -22,7 +22,6 @@ from archive.seal import Archive
 from archive.seal_events import read_index, without_overlap
 from archive.seal_manifest import DayManifest, Plan, SealedFile, Shard
 from archive.shard_events import FOLDERS, ShardEvents
-from archive.shard_events import FOLDERS, ShardEvents
 from archive.spill import Spill
 from archive.stored_identities import read_identities
 from streaming.glance import glance
