@@ -1,6 +1,6 @@
 """`ssmd data gaps`: what was lost, in order of time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, TextIO
 
@@ -29,7 +29,7 @@ def list_gaps(
     gaps = gaps.filter(date=on) if on else gaps
     latest = list(gaps.order_by("-gap_start", "-gap_number")[:limit])[::-1]
     if output == "table":
-        shown = [_shown(gap) for gap in latest]
+        shown = [_shown(days) for days in _joined(latest)]
         stdout.write(render(shown, _WIDE if wide else _SHOWN) if shown else "No gaps.\n")
     else:
         stdout.write(render([{"feed": name, **columns(gap)} for gap in latest], _WIDE, as_=output))
@@ -37,12 +37,21 @@ def list_gaps(
         stderr.write(f"The latest {len(latest)} of {total}; --limit {total} shows all.\n")
 
 
-def _shown(gap: DataGap) -> dict[str, Any]:
+def _joined(gaps: Sequence[DataGap]) -> list[list[DataGap]]:
+    """A gap over midnights is a row a day; to people it is one gap."""
+    found: dict[tuple[str, int], list[DataGap]] = {}
+    for gap in gaps:
+        found.setdefault((gap.session, gap.gap_number), []).append(gap)
+    return list(found.values())
+
+
+def _shown(days: Sequence[DataGap]) -> dict[str, Any]:
     """A gap for people: how long, and what was said when it began."""
-    lasted = gap.gap_end - gap.gap_start if gap.gap_end else None
+    gap, end = days[0], days[-1].gap_end
+    lasted = end - gap.gap_start if end else None
     return {
         **columns(gap),
-        "gap_end": gap.gap_end or "goes on",
+        "gap_end": end or "goes on",
         "duration": lasting(lasted.total_seconds()) if lasted is not None else "goes on",
         "because": because(gap.detail),
         "symbols": gap.symbols or "all",

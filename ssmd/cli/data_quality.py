@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, TextIO
 
-from registry.models import DataInventory, DataQualityIssue, Feed
+from registry.models import DataGap, DataInventory, DataQualityIssue, Feed
 from registry.preflight import feed_known, feed_or_default
 from registry.quality import condition, status
 from registry.refusal import ExitCode, Reason, require
@@ -44,6 +44,8 @@ def nothing_known(feed: Feed, on: date | None) -> Reason:
     """Why a day cannot be judged."""
     latest = latest_day(feed)
     what = f"Nothing is recorded of {feed.name}" + (f" on {on}" if on else "")
+    gaps = DataGap.objects.filter(feed=feed, date=on).order_by("gap_start").values_list("gap_type", flat=True)
+    what += f": the whole day lies in a gap, {', '.join(dict.fromkeys(gaps))}" if gaps else ""
     return Reason(
         what, f"Latest available: {latest}" if latest else "Nothing was ever recorded of this feed."
     )

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from archive.day_report import DayReport, LossOfDay
     from archive.known_sessions import Archived
 
-_GAPS = ("Start", "Lasted", "Gap", "Whose fault", "Planned", "Can be healed", "Cost", "Because")
+_GAPS = ("Start", "Lasted", "Gap", "Fault", "Planned", "Healable", "Cost", "Because")
 _SESSIONS = ("Session", "From", "To", "Records", "End")
-_FAULTS = {"ours": "ours", "exchange": "the exchange's", "network": "the network's"}
 
 
 def add_parser(groups: "_SubParsersAction[Any]") -> None:
@@ -178,9 +177,9 @@ def _of_gaps(told: dict[str, Any]) -> Iterator[str]:
             "Start": clock(gap["gap_start_ns"]),
             "Lasted": _lasted(gap),
             "Gap": gap["gap_type"] + _of_what(gap),
-            "Whose fault": _FAULTS.get(gap["fault"], "not known"),
+            "Fault": gap["fault"],
             "Planned": gap["planned"],
-            "Can be healed": gap["healable"],
+            "Healable": gap["healable"],
             "Cost": f"{gap['cost']:.4f}" if gap["cost"] else None,
             "Because": gap["because"],
         }
@@ -206,6 +205,6 @@ def _of_score(told: dict[str, Any]) -> Iterator[str]:
         yield "No quality score: the holidays of the feed's calendar are not known."
         return
     so_far = " so far" if told["status"] == "processing" else ""
-    yield f"Quality score{so_far}: {plain(told['score']):.2f}, which is 1 less"
+    yield f"Quality score{so_far}: {plain(told['score']):.2f}: 1, less"
     for term in told["score_terms"]:
         yield f"  {term['cost']:.4f}  {term['name']}: {term['because']}"
