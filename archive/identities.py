@@ -56,6 +56,22 @@ class IdentitySet:
                     if byte & 1 << bit:
                         yield session, at * 8 + bit, k
 
+    def up_to(self, last_n: dict[str, int]) -> "IdentitySet":
+        """Those whose n is not beyond their session's."""
+        found = IdentitySet()
+        for (session, k), bits in self._bits.items():
+            mask = (1 << (last_n.get(session, -1) + 1)) - 1
+            if kept := int.from_bytes(bits, "little") & mask:
+                found._bits[session, k] = bytearray(kept.to_bytes((kept.bit_length() + 7) // 8, "little"))
+        return found
+
+    def last_n(self) -> dict[str, int]:
+        """The greatest n of each session."""
+        found: dict[str, int] = {}
+        for (session, _), bits in self._bits.items():
+            found[session] = max(found.get(session, 0), int.from_bytes(bits, "little").bit_length() - 1)
+        return found
+
     def encode(self) -> bytes:
         """The set as bytes, the same for equal sets."""
         packed = [

@@ -104,12 +104,19 @@ def _module(noun: str) -> Any:
     return importlib.import_module(f"ssmd.cli.{noun}")
 
 
+def _log_to_stderr() -> None:
+    """Data go to stdout, and nothing else; processes set their own logs later."""
+    if structlog := sys.modules.get("structlog"):  # who has not loaded it does not log
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+
+
 def _call(noun: str, options: dict[str, Any]) -> int:
     """Call the chosen verb with just the options its signature names."""
     if noun in ASKS_REGISTRY:
         from registry.preflight import registry_ready
 
         require(registry_ready(), exit_code=ExitCode.UNAVAILABLE)
+    _log_to_stderr()
     action = options.pop("run")
     offered = {**options, "stdout": sys.stdout, "stderr": sys.stderr}
     return action(**{name: offered[name] for name in inspect.signature(action).parameters}) or 0

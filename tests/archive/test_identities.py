@@ -27,6 +27,16 @@ def test_they_are_sets(one: set[tuple[str, int, int]], other: set[tuple[str, int
     assert all(identity in both for identity in one)
 
 
+@given(IDENTITIES, st.integers(0, 100_000))
+def test_they_can_be_cut_at_a_number_of_each_session(one: set[tuple[str, int, int]], last_n: int) -> None:
+    found = set_of(one)
+
+    assert set(found.up_to({"a": last_n})) == {each for each in one if each[0] == "a" and each[1] <= last_n}
+    assert found.last_n() == {
+        session: max(n for name, n, _ in one if name == session) for session in {name for name, _, _ in one}
+    }
+
+
 @given(IDENTITIES)
 def test_equal_sets_have_equal_bytes_and_come_back_from_them(one: set[tuple[str, int, int]]) -> None:
     grown = set_of(one | {("a", 900_000, 0)}).without(set_of({("a", 900_000, 0)}))
