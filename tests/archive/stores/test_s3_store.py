@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from archive.directory_store import DirectoryStore
-from archive.objects import ObjectMissing, OtherContent, Store
+from archive.objects import ObjectMissing, OtherContent
 from archive.retry import Budget, Patience, Transient
 from archive.s3_connection import Bucket, make_client
 from archive.s3_store import S3Store
@@ -106,10 +106,21 @@ def test_stale_uploads_are_aborted_and_fresh_ones_stay(
     assert remove_leftovers(seaweed_store, timedelta(0)) == 0
 
 
-def test_more_keys_than_a_page_holds_are_all_listed(moto_store: Store) -> None:
+def test_more_keys_than_a_page_holds_are_all_listed_in_order(seaweed_server: Seaweed, place: str) -> None:
+    store = S3Store(seaweed_server.bucket(), lambda: seaweed.KEY, page_keys=7)
+    keys = sorted(f"{place}/{folder}/{number:02d}" for folder in ("a", "a-b", "b") for number in range(12))
+    for key in keys:
+        store.put_if_absent(key, b"x")
+
+    assert list(store.list(f"{place}/")) == keys
+    assert list(store.list(f"{place}/a/")) == keys[12:24]
+
+
+@pytest.mark.slow
+def test_more_than_a_thousand_keys_are_all_listed(moto_store: S3Store) -> None:
     keys = [f"a/{number:05d}" for number in range(1005)]
     for key in keys:
-        moto_store._connection.call("put_object", Key=key, Body=b"")  # type: ignore[attr-defined]
+        moto_store._connection.call("put_object", Key=key, Body=b"")
 
     assert list(moto_store.list("a/")) == keys
 
