@@ -5,12 +5,14 @@ level measured in the table that `python -m tests.bench.compression` prints.
 """
 
 import hashlib
+import logging
 import random
 import tempfile
 import threading
 import time
 from pathlib import Path
 
+import structlog
 import zstandard
 
 from archive.files import LEVEL, decompressed
@@ -18,6 +20,7 @@ from archive.layout import parse_manifest_key
 from archive.raw import read_manifest
 from archive.shipper import Shipper, ShipperConfig
 from archive.store import DirectoryStore
+from streaming import marks
 from streaming.capture_log import CaptureLog
 from streaming.records import Kind
 from tests.bench.figure import Figure
@@ -33,6 +36,8 @@ SEALED_LEVEL = 9
 
 def measure() -> list[Figure]:
     """Records a second, and bytes of lines for each stored byte."""
+    # Its log lines would stand among the figures.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         count = _record(folder / "capture" / "bench" / SESSION)
@@ -53,6 +58,8 @@ def _record(folder: Path) -> int:
     for count, frame in enumerate(frames(RECORDS), start=1):
         at_ns = FIRST_NS + count * APART_NS + chance.randrange(APART_NS)  # even steps would compress too well
         log.append(frame, kind=Kind.TEXT, connection=1, received_ns=at_ns)
+    end = marks.encode(marks.SessionEnd("stopped"))
+    log.append(end, kind=Kind.MARK, connection=0, received_ns=FIRST_NS + (count + 1) * APART_NS)
     log.close()
     return count
 
