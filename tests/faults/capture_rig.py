@@ -4,16 +4,18 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from archive.shipper import Shipper, ShipperConfig
 from archive.store import DirectoryStore
 from streaming import capture_metrics, metrics
-from tests.faults.proof import Outcome, Risen
+from tests.faults.proof import Outcome
 from tests.faults.recorder import ENVIRONMENT, FEED, SESSION
 from tests.oracle import Archived, Sent, judge_archive, read_archive, read_ledger
+from tests.running import until
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = f'ssmd_shipper_records_total{{feed="{FEED}"}}'
@@ -54,6 +56,26 @@ class Rig:
             check=False,
         )
 
+    def signalled(self, *words: str, numbers: Sequence[int]) -> int:
+        """Start a recorder, send it these signals, more than the second of one request apart; its exit code."""
+        command = [
+            sys.executable,
+            "-m",
+            "tests.faults.recorder",
+            str(self.folder),
+            str(self.ledger),
+            "1000000",
+        ]
+        process = subprocess.Popen([*command, *words], cwd=ROOT, stdout=subprocess.DEVNULL)
+        try:
+            until(lambda: self.ledger.exists() and self.ledger.stat().st_size > 9_000, what="it records")
+            for index, number in enumerate(numbers):
+                time.sleep(1.2 if index else 0)
+                process.send_signal(number)
+            return process.wait(20)
+        finally:
+            process.kill()
+
     def ship(self) -> None:
         """Ship everything readable, as at SIGTERM; twice, for what a first turn has ended."""
         for _ in range(2):
@@ -92,8 +114,3 @@ class Rig:
 def gaps_of(archive: list[Archived]) -> tuple[str, ...]:
     """The gap rows that follow from the marks: one for each that opens."""
     return tuple(mark.cause for session in archive for _, mark in session.gaps if not mark.planned)
-
-
-def none() -> Risen:
-    """Nothing has risen yet."""
-    return Risen()

@@ -41,8 +41,15 @@ def frame(number: int, kind: str = "trade") -> bytes:
     return json.dumps({"type": kind, "msg": {"number": number, "market_ticker": "KXBTC-1"}}).encode()
 
 
-async def record(folder: Path, ledger: int, frames: int, *, disk: Disk | None = None) -> CaptureLog:
-    """One session of one connection; each turn of the loop brings a few frames."""
+async def record(
+    folder: Path,
+    ledger: int,
+    frames: int,
+    *,
+    disk: Disk | None = None,
+    stop: asyncio.Event | None = None,
+) -> CaptureLog:
+    """One session of one connection, until `stop`; each turn of the loop brings a few frames."""
     log = CaptureLog(
         folder,
         environment=ENVIRONMENT,
@@ -57,7 +64,7 @@ async def record(folder: Path, ledger: int, frames: int, *, disk: Disk | None = 
             syncing = group.create_task(keeper.keep_synced())
             log.mark(start_mark())
             log.mark(marks.ConnectionOpen(1), connection=1)
-            await _append(log, ledger, frames)
+            await _append(log, ledger, frames, stop or asyncio.Event())
             log.mark(marks.ConnectionClose(1, 1000, ""), connection=1)
             log.mark(marks.SessionEnd("stopped"))
             await keeper.settle()
@@ -68,8 +75,10 @@ async def record(folder: Path, ledger: int, frames: int, *, disk: Disk | None = 
     return log
 
 
-async def _append(log: CaptureLog, ledger: int, frames: int) -> None:
+async def _append(log: CaptureLog, ledger: int, frames: int, stop: asyncio.Event) -> None:
     for number in range(frames):
+        if stop.is_set():
+            return
         one = frame(number)
         os.write(ledger, json.dumps({"conn": 1, "frame": one.decode()}).encode() + b"\n")
         log.append(one, kind=Kind.TEXT, connection=1)
@@ -82,15 +91,23 @@ def _use_up_descriptors() -> None:
 
 
 def main() -> None:
-    """Exit code 0, or that of a disk that fails for good after so many syncs, or for want of file descriptors."""
+    """Exit code 0, or that of its trouble.
+
+    A number: the disk fails for good after so many syncs; no-descriptors: they run out; no-signals: none is handled;
+    deaf: it does not come to its end when it is told to.
+    """
     folder, ledger, frames, *trouble = sys.argv[1:]
     handle = os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     disk = FailingDisk(after=int(trouble[0]), times=1000) if trouble and trouble[0].isdigit() else None
 
+    if "no-signals" in trouble:
+        lifetime._Signals._NUMBERS = ()  # type: ignore[assignment]
+
     async def job(stop: asyncio.Event) -> None:
-        if trouble and disk is None:
+        if "no-descriptors" in trouble:
             asyncio.get_running_loop().call_later(0.1, _use_up_descriptors)
-        await record(Path(folder), handle, int(frames), disk=disk)
+        is_deaf = "deaf" in trouble
+        await record(Path(folder), handle, int(frames), disk=disk, stop=None if is_deaf else stop)
 
     lifetime.run("recorder", job)
 
