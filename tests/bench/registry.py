@@ -7,6 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.bench import inventory
 from tests.bench.figure import Figure
 from tests.end_to_end.system import SSMD, System
 
@@ -22,7 +23,7 @@ def measure() -> list[Figure]:
         environment = {**one.environment, "SSMD_LIGHT": "1"}
         value = _median([SSMD, "feed", "list"], one.environment)
         ceiling = _median([sys.executable, "-c", _SETUP], environment)
-    return [Figure("feed list", round(value, 2), "s", round(ceiling, 2))]
+    return [Figure("feed list", round(value, 2), "s", round(ceiling, 2)), *inventory.measure()]
 
 
 def _median(command: list[str], environment: dict[str, str]) -> float:
