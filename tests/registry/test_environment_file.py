@@ -61,11 +61,11 @@ def test_how_a_bucket_is_spoken_to_can_be_said() -> None:
 
 
 def test_normalized_parts_have_their_own_length() -> None:
-    text = DEMO.replace("path: archive/normalized", "path: archive/normalized\n      part_seconds: 9")
+    text = KALSHI.replace("bucket: ssmd-normalized", "bucket: ssmd-normalized\n      part_seconds: 9")
 
     storage = parse_environment(text).storage
 
-    assert (storage.raw.part_seconds, storage.normalized.part_seconds) == (5, 9)
+    assert (storage.raw.part_seconds, storage.normalized.part_seconds) == (60, 9)
 
 
 @pytest.mark.parametrize(
