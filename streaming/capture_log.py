@@ -279,7 +279,7 @@ class CaptureLog:
         """Write and sync what can be, and give up the writer lock; raises OSError or DiskFailed."""
         try:
             if self._job is not None:
-                self._job.wait()
+                self._job.finish()
                 self.end_sync(self._job)
             self.sync()
             self.flush()

@@ -16,13 +16,16 @@ class DiskJob:
     def __init__(self, disk: Disk, *, handle: int = -1, path: Path | None = None, data: bytes = b"") -> None:
         self._disk = disk
         self._path = path
+        self._turn = threading.Lock()  # taken by whoever runs it
         self._is_done = threading.Event()
         self.handle, self.data, self.created = handle, data, -1
         self.sync_error: OSError | None = None
         self.create_error: OSError | None = None
 
     def run(self) -> None:
-        """Do it, in any thread; what went wrong is kept."""
+        """Do it, in any thread, once; what went wrong is kept."""
+        if not self._turn.acquire(blocking=False):
+            return
         try:
             self._sync()
             if self._path is not None and self.sync_error is None:
@@ -30,8 +33,9 @@ class DiskJob:
         finally:
             self._is_done.set()
 
-    def wait(self) -> None:
-        """Until it was run."""
+    def finish(self) -> None:
+        """Until it was run; here, if its thread never came to it: it may have been cancelled while it was waiting."""
+        self.run()
         self._is_done.wait()
 
     def _sync(self) -> None:
