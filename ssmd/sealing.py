@@ -17,6 +17,7 @@ from archive.inventory import record_sealed_day
 from archive.plan import NothingNew, NothingRecorded
 from archive.seal import Archive, seal_day
 from archive.seal_manifest import SCHEMA, DayManifest
+from archive.store import remove_leftovers
 from archive.verify import verify_day
 from registry.models import (
     ArchivePart,
@@ -34,6 +35,7 @@ from ssmd.seal_runners import Progress, best_runner, quiet
 
 SEAL_AFTER = timedelta(hours=2)
 LOOK_BACK_DAYS = 30
+LEFTOVERS_AGE = timedelta(hours=24)  # of temporary files and unfinished uploads: no writer takes so long
 
 
 def days_due(version: EnvironmentVersion, *, now: datetime | None = None) -> list[date]:
@@ -150,6 +152,8 @@ def collectable(version: EnvironmentVersion, on: date | None) -> dict[date, Supe
 def collect(version: EnvironmentVersion, found: dict[date, Superfluous]) -> None:
     """Remove them, and the rows of what is gone."""
     archive = archives_of(version).open()
+    for store in (archive.raw, archive.normalized):
+        remove_leftovers(store, LEFTOVERS_AGE)
     for one in found.values():
         remove(archive, one)
         gone = [key for key in one.raw if key.endswith(".zst")]

@@ -182,13 +182,17 @@ def run_verify(
     elif rows:
         stdout.write(render(rows, _FOUND_SHOWN))
     else:
-        stdout.write(f"{len(days)} days, {looked} files: all sound.\n")
+        stdout.write(f"{_counted(len(days), 'day')}, {_counted(looked, 'file')}: all sound.\n")
     if on and not looked:
         problem = f"Nothing of feed '{version.feed.name}' is recorded on {on}"
         raise Refused(
             [Reason(problem, "`ssmd data inventory` shows the days.")], exit_code=ExitCode.NOT_FOUND
         )
     return ExitCode.INTEGRITY if rows else 0
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def _files_counter(stderr: TextIO, on: date) -> Callable[[int], None]:

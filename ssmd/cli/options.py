@@ -1,9 +1,11 @@
 """Options that many commands share."""
 
 from argparse import ArgumentParser, ArgumentTypeError
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from ssmd.cli.table import FORMATS
+
+_DAYS_AGO = {"today": 0, "yesterday": 1}
 
 
 def add_output(parser: ArgumentParser) -> None:
@@ -25,11 +27,14 @@ def add_feed(parser: ArgumentParser) -> None:
 
 
 def day(text: str) -> date:
-    """A UTC day, written YYYY-MM-DD."""
+    """A UTC day, written YYYY-MM-DD, `today` or `yesterday`."""
+    if text in _DAYS_AGO:
+        return datetime.now(UTC).date() - timedelta(days=_DAYS_AGO[text])
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise ArgumentTypeError(f"'{text}' is no day; write it like 2025-12-14") from error
+        message = f"'{text}' is no day; write it like 2025-12-14, today or yesterday (UTC)"
+        raise ArgumentTypeError(message) from error
 
 
 def moment(text: str) -> date | datetime:

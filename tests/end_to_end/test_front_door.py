@@ -111,6 +111,7 @@ def test_the_commands_of_the_readme_work_and_the_stream_sends_trades(one: System
     web = one.start_up()
     commands = documented_commands()
     assert len(commands) > 5
+    until(lambda: rows(one, "data", "inventory"), seconds=60, what="the first part is in the inventory")
     for command in commands:
         words = [
             word.replace("127.0.0.1:8000", f"127.0.0.1:{web}") for word in shlex.split(command, comments=True)
@@ -119,7 +120,8 @@ def test_the_commands_of_the_readme_work_and_the_stream_sends_trades(one: System
         done = subprocess.run(
             words, env=one.environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
         )
-        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        expected = 7 if "ssmd why" in command else 0  # today is never complete
+        assert done.returncode == expected, f"{command}: {done.stdout}{done.stderr}"
         assert done.stdout.strip(), command
     with connect(f"ws://127.0.0.1:{web}/v1/stream?symbols=*") as stream:
         kinds = {json.loads(stream.recv(timeout=20))["type"] for _ in range(20)}
