@@ -44,7 +44,8 @@ def nothing_known(feed: Feed, on: date | None) -> Reason:
     """Why a day cannot be judged."""
     latest = latest_day(feed)
     what = f"Nothing is recorded of {feed.name}" + (f" on {on}" if on else "")
-    gaps = DataGap.objects.filter(feed=feed, date=on).order_by("gap_start").values_list("gap_type", flat=True)
+    on_day = DataGap.objects.filter(feed=feed, date=on) if on else DataGap.objects.none()
+    gaps = list(on_day.order_by("gap_start").values_list("gap_type", flat=True))
     what += f": the whole day lies in a gap, {', '.join(dict.fromkeys(gaps))}" if gaps else ""
     return Reason(
         what, f"Latest available: {latest}" if latest else "Nothing was ever recorded of this feed."
