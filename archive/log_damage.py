@@ -47,21 +47,25 @@ def _examine_segment(
 def _examine_records(
     path: Path, data: bytes, at: int, until_n: int | None, *, is_growing: bool
 ) -> tuple[list[Finding], Record | None]:
-    findings, last, due = [], None, int(path.stem)
-    while True:
-        while (found := unpack(data, at)) is not None:
-            last = found[0]
-            if last.n != due:
-                findings.append(Finding(str(path), f"holds record {last.n} where {due} was due", at, 1))
-            due, at = last.n + 1, found[1]
-        behind = find_record(data, at)
-        if behind is None:
+    findings: list[Finding] = []
+    last, due = None, int(path.stem)
+    while at < len(data):
+        sound = unpack(data, at)
+        found = sound or find_record(data, at)
+        if found is None:
             break
-        problem = f"records {due} to {behind[0].n - 1} cannot be read"
-        findings.append(Finding(str(path), problem, at, behind[0].n - due))
-        due, at = behind[0].n, behind[1]
+        record, end = found
+        if record.n != due or sound is None:
+            findings.append(Finding(str(path), _instead(due, record.n), at, max(record.n - due, 0)))
+        due, at, last = max(due, record.n + 1), end, record
     if until_n is not None and due < until_n:
         findings.append(Finding(str(path), f"ends before record {due}", at, until_n - due))
-    elif until_n is None and at < len(data) and not is_growing:
+    elif at < len(data) and not (is_growing and until_n is None):
         findings.append(Finding(str(path), f"{len(data) - at} bytes at its end are no record", at, 1))
     return findings, last
+
+
+def _instead(due: int, n: int) -> str:
+    if n < due:
+        return f"holds record {n} once more"
+    return f"records {due} to {n - 1} cannot be read" if n > due else f"holds what is no record before {n}"

@@ -21,6 +21,7 @@ from archive.identities import IdentitySet
 from archive.plan import plan_day
 from archive.seal_events import read_index, seal_shard
 from archive.seal_manifest import (
+    AnyOf,
     BusSeen,
     DayManifest,
     Diff,
@@ -132,8 +133,8 @@ def do_step(archive: Archive, on: date, version: int, step: Step) -> None:
 def _manifest(archive: Archive, plan: Plan, base: DayManifest | None) -> DayManifest:
     """The day manifest: all that the steps made, after it was checked to add up to the plan."""
     steps = steps_of(plan, base)
-    hours = [_report(archive.raw, step.key(plan), RawHour) for step in steps if step.kind == "raw"]
-    shards = [_report(archive.raw, step.key(plan), Shard) for step in steps if step.kind == "shard"]
+    hours = [raw_report(archive.raw, plan, step) for step in steps if step.kind == "raw"]
+    shards = [shard_report(archive.raw, plan, step) for step in steps if step.kind == "shard"]
     raw = [file for hour in hours for file in hour.files]
     spans = joined(span for hour in hours for span in hour.spans)
     _require_all(plan, raw, spans)
@@ -181,7 +182,38 @@ def _manifest(archive: Archive, plan: Plan, base: DayManifest | None) -> DayMani
     )
 
 
-def _report(store: Store, key: str, kind: type[Any]) -> Any:
+def raw_report(store: Store, plan: Plan, step: Step) -> RawHour:
+    """What an hour's step made; raises Damaged."""
+    found = _report(store, step.key(plan), RawHour)
+    day = layout.day_prefix(plan.feed, plan.date)
+    _require_own(
+        step, plan, found.hour == step.number and all(file.key.startswith(day) for file in found.files)
+    )
+    return found
+
+
+def shard_report(store: Store, plan: Plan, step: Step) -> Shard:
+    """What a shard's step made; raises Damaged."""
+    found = _report(store, step.key(plan), Shard)
+    index = layout.index_file(plan.feed, plan.schema, plan.date, version=plan.version, shard=step.number)
+    _require_own(step, plan, found.index.key == index)
+    return found
+
+
+def bus_report(store: Store, plan: Plan) -> BusSeen:
+    """What the look at the bus found; raises Damaged."""
+    step = Step("bus", 0)
+    found = _report(store, step.key(plan), BusSeen)
+    _require_own(step, plan, found.identities.key.startswith(layout.seal_prefix(plan.feed, plan.date)))
+    return found
+
+
+def _require_own(step: Step, plan: Plan, is_own: bool) -> None:
+    if not is_own:
+        raise Damaged(f"{step.key(plan)} is the report of another step")
+
+
+def _report(store: Store, key: str, kind: type[AnyOf]) -> AnyOf:
     try:
         return seal_manifest.read(store, key, kind)
     except ObjectMissing as error:
@@ -239,7 +271,7 @@ def _gaps(at: list[SessionMark]) -> list[dict[str, Any]]:
 
 def _bus_losses(archive: Archive, plan: Plan, shards: list[Shard]) -> tuple[int | None, int]:
     """How many events raw has and the bus's archive has not, and the other way round."""
-    seen = _report(archive.raw, Step("bus", 0).key(plan), BusSeen)
+    seen = bus_report(archive.raw, plan)
     if not seen.parts:
         return None, 0
     provisional, sealed = read_identities(archive.raw, seen.identities), IdentitySet()

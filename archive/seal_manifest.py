@@ -192,7 +192,18 @@ def decode(data: bytes, kind: type[AnyOf], *, key: str) -> AnyOf:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Damaged(f"{key} is not what it should be: {error}") from error
     require_sound(data, key)
+    if (place := _place(document)) and place != key:
+        raise Damaged(f"{key} is not what it should be: it belongs at {place}")
     return document
+
+
+def _place(document: Plan | RawHour | Shard | BusSeen | DayManifest) -> str:
+    """Where a document lies that says which day and version it is of."""
+    if isinstance(document, Plan):
+        return layout.plan_key(document.feed, document.date, document.version)
+    if isinstance(document, DayManifest):
+        return layout.seal_key(document.feed, document.date, document.version)
+    return ""
 
 
 def read(store: Store, key: str, kind: type[AnyOf]) -> AnyOf:

@@ -66,21 +66,25 @@ class CaptureLogReader:
     def _read_on(self, max_bytes: int) -> list[Record]:
         """Each read begins after the last whole record: a torn tail may since have been cut and written over."""
         found: list[Record] = []
+        due = self._next_n
         while not found:
             data = self._bytes_from_position(max_bytes)
             offset = 0
             while (whole := unpack(data, offset)) is not None:
                 record, offset = whole
-                if record.n >= self._next_n:
+                n = record[0]
+                if n == due:
                     found.append(record)
+                    due += 1
+                elif n > due:
+                    raise CaptureLogError(f"{self._path} holds record {n} where {due} was due")
             self._position += offset
             self._has_unread = offset < len(data)
             if offset == 0:
                 if len(data) < max_bytes:
                     break
                 max_bytes *= 2  # one record is larger than what was read
-        if found:
-            self._next_n = found[-1].n + 1
+        self._next_n = due
         return found
 
     def _bytes_from_position(self, max_bytes: int) -> bytes:

@@ -90,12 +90,12 @@ def is_followed_by_a_record(data: bytes, offset: int) -> bool:
 
 
 def find_record(data: bytes, offset: int) -> tuple[Record, int] | None:
-    """The first sound record behind the unreadable bytes at `offset`, and where it begins."""
+    """The first sound record behind the unreadable bytes at `offset`, and where the next begins."""
     at = data.find(_HIGH_OF_N, offset)
     while at >= 0:
         start = at - _FRONT.size - len(_HIGH_OF_N)  # the upper half of n follows the front and the lower half
         if start > offset and (found := unpack(data, start)) is not None:
-            return found[0], start
+            return found
         at = data.find(_HIGH_OF_N, at + 1)
     return None
 
