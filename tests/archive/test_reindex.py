@@ -1,3 +1,4 @@
+import random
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -9,6 +10,7 @@ from archive.inventory import archived_by, record_new_parts, record_sealed_day
 from archive.layout import parse_manifest_key
 from archive.reindex import Reindexed, reindex
 from archive.seal import Archive, seal_day
+from archive.silence import record_silence
 from archive.store import DirectoryStore
 from registry.models import (
     ArchivePart,
@@ -190,3 +192,29 @@ def test_reindex_writes_no_audit_rows_for_what_stays(feed: Feed, store: Director
     again(store)
 
     assert DataGap.history.count() == DataInventory.history.count() == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_follow_from_manifests_in_whatever_order_they_came(
+    feed: Feed, store: DirectoryStore, seed: int
+) -> None:
+    chance = random.Random(seed)
+    kept = {key: store.get(key) for key in store.list(f"{FEED}/") if parse_manifest_key(key)}
+    forget()
+    for key in kept:
+        store.delete(key)
+    arriving = chance.sample(sorted(kept), len(kept))
+
+    for key in arriving:
+        store.put_if_absent(key, kept[key])
+        if chance.random() < 0.3:
+            record_new_parts(store, FEED, ENVIRONMENT, now=NEXT_NIGHT, everything=True)
+        if chance.random() < 0.1:
+            record_silence(store, FEED, ENVIRONMENT, now=NEXT_NIGHT)
+    record_new_parts(store, FEED, ENVIRONMENT, now=NEXT_NIGHT, everything=True)
+    record_silence(store, FEED, ENVIRONMENT, now=NEXT_NIGHT)
+
+    came = rows()
+    forget()
+    again(store)
+    assert rows() == came
