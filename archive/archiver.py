@@ -36,6 +36,7 @@ T = TypeVar("T")
 
 LOOK_EVERY_SECONDS = 0.5
 RETRY_SECONDS = 1.0
+PAUSE_SECONDS = 0.2  # before a broken consumer is made anew
 DRAIN_SECONDS = 10.0
 _BUS_TROUBLE = (NatsError, OSError, TimeoutError, Broken)
 
@@ -103,6 +104,7 @@ class Archiver:
 
     async def work(self, stop: asyncio.Event) -> None:
         """Archive until asked to stop, then what is on the bus by then."""
+        metrics.ARCHIVER_LAG.labels(self._config.feed).set_function(self._lag_seconds)
         halting = asyncio.create_task(self._halt_in_time(stop))
         try:
             await self._in_thread(self._committer.bind)
@@ -157,6 +159,7 @@ class Archiver:
             except Broken as broken:
                 metrics.ARCHIVER_RESTARTS.labels(self._config.feed).inc()
                 log.warning("the consumer broke; it is made anew", why=str(broken))
+                await comes_within(stop, PAUSE_SECONDS)
             await self._commit()
 
     async def _turn(self, puller: Puller) -> None:
@@ -205,6 +208,7 @@ class Archiver:
             metrics.ARCHIVER_NEW_LIVES.labels(self._config.feed).inc()
             log.error("the stream's numbers begin a new life", why=taken.why, epoch=taken.stand.epoch)
         self._builder.begin(taken.stand)
+        metrics.ARCHIVER_POSITION.labels(self._config.feed).set(taken.stand.position)
         self._note_first(state)
 
     async def _known(self, state: StreamState) -> Stand | None:
@@ -251,10 +255,12 @@ class Archiver:
         return await asyncio.to_thread(work)
 
     def _measure(self, pending: int) -> None:
-        feed, oldest_ns = self._config.feed, self._builder.first_stored_ns
-        metrics.ARCHIVER_BEHIND.labels(feed).set(pending)
-        lag = 0.0 if self._builder.messages == 0 else max(0.0, time.time() - oldest_ns / 1e9)
-        metrics.ARCHIVER_LAG.labels(feed).set(lag)
+        metrics.ARCHIVER_BEHIND.labels(self._config.feed).set(pending)
+
+    def _lag_seconds(self) -> float:
+        """Asked when somebody looks: it rises while the store is waited for, too."""
+        builder = self._builder
+        return max(0.0, time.time() - builder.first_stored_ns / 1e9) if builder.messages else 0.0
 
     def _healthy(self, is_healthy: bool) -> None:
         self.is_reading = is_healthy

@@ -49,7 +49,8 @@ async def identity_at(nc: Client, stream: str, seq: int) -> str | None:
         message = await nc.jetstream(timeout=5).get_msg(stream, seq)
     except nats.js.errors.NotFoundError:
         return None
-    return (message.headers or {}).get("Nats-Msg-Id", "")
+    headers: dict[str, str] = message.headers or {}
+    return headers.get("Nats-Msg-Id", "")
 
 
 class Puller:

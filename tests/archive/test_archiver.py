@@ -1,6 +1,5 @@
 import asyncio
 import base64
-import shutil
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,12 +10,12 @@ import pytest
 from archive import pull
 from archive.normalized_manifest import EventsManifest
 from archive.store import DirectoryStore
+from registry.refusal import Refused
 from streaming.events import GapNotice
 from tests.archive.bus import (
     DAY_NS,
     NOON,
     SESSION,
-    STREAM,
     TODAY,
     archive_all,
     archiving,
@@ -122,56 +121,6 @@ async def test_a_batch_over_midnight_is_two_parts_of_which_only_the_last_states_
     assert numbers(events_of(store, TODAY + timedelta(days=1))) == [7, 9]
 
 
-async def test_a_stream_that_is_made_anew_is_archived_from_its_first_message(
-    server: str, store: DirectoryStore
-) -> None:
-    async with bus(server) as one, archiving(server, store, part_seconds=0.1):
-        await one.publish(trades(1, 10))
-        await _until(lambda: numbers(events_of(store)) == list(range(1, 11)))
-        await one.js.delete_stream(STREAM)
-        await one.make_stream()
-        await one.publish(trades(11, 13))
-        await _until(lambda: numbers(events_of(store)) == list(range(1, 14)))
-
-    assert len({part.epoch for part in manifests_of(store)}) == 2
-
-
-async def test_messages_that_were_gone_before_they_were_read_are_a_hole(
-    server: str, store: DirectoryStore
-) -> None:
-    async with bus(server) as one:
-        await one.publish(trades(1, 10))
-        await archive_all(server, store)
-        await one.publish(trades(11, 20))
-        await one.js.purge_stream(STREAM, seq=16)
-        await archive_all(server, store)
-
-    [_, part] = manifests_of(store)
-    assert (part.first_seq, part.last_seq, part.holes) == (11, 20, [(11, 15)])
-    assert numbers(events_of(store)) == [*range(1, 11), *range(16, 21)]
-
-
-async def test_a_hole_with_nothing_behind_it_is_stated_once(server: str, store: DirectoryStore) -> None:
-    async with bus(server) as one:
-        await one.publish(trades(1, 10))
-        await archive_all(server, store)
-        await one.publish(trades(11, 20))
-        await one.js.purge_stream(STREAM)
-        await archive_all(server, store)
-        await archive_all(server, store)
-
-    assert [part.holes for part in _by_seq(store)] == [[], [(11, 20)]]
-
-
-async def test_a_message_deleted_in_the_middle_is_a_hole(server: str, store: DirectoryStore) -> None:
-    async with bus(server) as one:
-        await one.publish(trades(1, 10))
-        await one.js.delete_msg(STREAM, 4)
-        await archive_all(server, store)
-
-    assert [part.holes for part in manifests_of(store)] == [[(4, 4)]]
-
-
 async def test_messages_larger_than_a_whole_request_are_read(
     server: str, store: DirectoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,37 +160,11 @@ async def test_changes_of_markets_are_no_market_data(server: str, store: Directo
     assert [(part.first_seq, part.rows) for part in _by_seq(store)] == [(1, 0), (2, 1)]
 
 
-async def test_a_store_put_back_from_an_older_copy_begins_a_new_life(
-    tmp_path: Path, store: DirectoryStore
-) -> None:
-    server = NatsServer(_folder(tmp_path / "nats"))
-    server.start()
-    async with bus(server.url) as one:
-        await one.publish(trades(1, 10))
-    server.stop()
-    shutil.copytree(tmp_path / "nats", tmp_path / "copy")
-    server.start()
-    async with bus(server.url, is_kept=True) as one:
-        await one.publish(trades(11, 20))
-        await archive_all(server.url, store)
-    server.stop()
-    older = NatsServer(tmp_path / "copy")
-    older.start()
-    async with bus(older.url, is_kept=True) as one:
-        await one.publish(
-            trades(31, 50)
-        )  # the stream reaches further than the archive: only the messages differ
-        await archive_all(older.url, store)
-    older.stop()
-
-    assert numbers(events_of(store)) == [*range(1, 21), *range(31, 51)]
-    lives = [part.epoch for part in manifests_of(store)]
-    assert [life.partition("-")[2] for life in lives] == ["", "2"]
-
-
-def _folder(path: Path) -> Path:
-    path.mkdir()
-    return path
+async def test_a_feed_of_another_environment_is_refused(server: str, store: DirectoryStore) -> None:
+    async with bus(server):
+        await archive_all(server, store)
+        with pytest.raises(Refused, match="belongs to environment 'demo'"):
+            await archive_all(server, store, environment="other")
 
 
 def _by_seq(store: DirectoryStore) -> list[EventsManifest]:

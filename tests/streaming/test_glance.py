@@ -76,8 +76,8 @@ def test_what_passes_a_glance_can_be_decoded(
         return
     decoded = wire.decode(token_of(event), spoilt)
     if not isinstance(decoded, GapNotice):
-        at = decoded.origin
-        assert seen == (at.received_ns, at.session, at.n, at.k, decoded.ticker)
+        its = decoded.origin
+        assert seen == (its.received_ns, its.session, its.n, its.k, decoded.ticker)
 
 
 def test_a_token_of_nobody_is_refused(make: type[Make]) -> None:

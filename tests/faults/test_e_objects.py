@@ -1,8 +1,7 @@
-"""The archiver's faults (group E) that lie in the store: full disks, other bytes, damaged objects and manifests."""
+"""The archiver's faults (group E) that lie in the store: full disks, other bytes, damaged objects."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -14,26 +13,22 @@ from archive import files, normalized_commit, normalized_read
 from archive import normalized_manifest as manifests
 from archive.files import Damaged
 from archive.normalized_commit import EventsCommitter
-from archive.normalized_manifest import Anchor, EventsManifest
+from archive.normalized_manifest import EventsManifest
 from archive.normalized_read import read_events
-from archive.normalized_stand import epoch_of
 from archive.rows import StoredRows
 from archive.store import DirectoryStore, Store
 from streaming import wire_schema
 from streaming.events import Event
 from tests.archive.bus import (
-    ENVIRONMENT,
     FEED,
-    STREAM,
     TODAY,
     archive_all,
     archiving,
     bus,
-    events_of,
     manifests_of,
     trades,
 )
-from tests.faults.archiving import FullDisk, OtherStore, lived_through, reaches
+from tests.faults.archiving import FullDisk, lived_through, reaches
 from tests.faults.proof import Outcome, fault, prove, watched
 from tests.running import NatsServer
 
@@ -215,87 +210,3 @@ async def _archive(server: str, store: DirectoryStore) -> None:
     async with bus(server) as one:
         await one.publish(trades(1, 200))
         await archive_all(server, store)
-
-
-@fault("E20")
-def test_an_unreadable_manifest_is_named_and_archiving_goes_on(
-    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    published = trades(1, 30)
-
-    async def life(is_handled: bool, store: DirectoryStore) -> Found:
-        also = []
-        async with bus(server) as one:
-            for first in (1, 11):
-                await one.publish(published[first - 1 : first + 9])
-                await archive_all(server, store)
-            spoilt = max(_manifest_paths(store))
-            spoilt.write_bytes(b'{"format":1')
-            if not is_handled:  # it is passed over as if it were another's file
-                monkeypatch.setattr(EventsCommitter, "_stand_of", _stand_or_raise)
-            await archive_all(server, store)  # the same range again: something else lies in its place
-            await one.publish(published[20:])
-            await archive_all(server, store)
-            try:
-                events_of(store)
-                also.append("the reader does not name it")
-            except Damaged as error:
-                also += [] if spoilt.name in str(error) else [str(error)]
-            spoilt.unlink()
-        return published, also
-
-    metric = 'ssmd_archiver_damaged_manifests_total{feed="kalshi-sim"}'
-    prove(lived_through(life, tmp_path), gaps=(), metric=metric)
-
-
-def _stand_or_raise(self: EventsCommitter, key: object) -> None:
-    raise Damaged("it ends here")
-
-
-def _manifest(number: int, *, epoch: str) -> EventsManifest:
-    return EventsManifest(
-        feed=FEED, environment=ENVIRONMENT, schema="v2", stream=STREAM, epoch=epoch,
-        date=datetime.now(UTC).date(), first_seq=number, last_seq=number, position=number, anchor=Anchor(),
-        rows=0, files=[], quarantine=None, first_recv_ns=0, last_recv_ns=0, sessions={}, holes=[],
-        archiver_version="0.1.0",
-    )  # fmt: skip
-
-
-@fault("E21")
-@pytest.mark.slow
-def test_among_thousands_of_manifests_the_start_reads_one(
-    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    published = trades(1, 10)
-    manifests_there = 2_000
-
-    async def life(is_handled: bool, store: DirectoryStore) -> Found:
-        async with bus(server) as one:
-            epoch = epoch_of((await one.js.stream_info(STREAM)).created)
-            for number in range(1, manifests_there + 1):
-                _place(store, _manifest(number, epoch=epoch))
-            for _ in range(4):  # of nobody's concern: what is archived already
-                await asyncio.gather(*(one.js.publish("kalshi-sim.secmaster.x", b"") for _ in range(500)))
-            await one.publish(published)
-            counting = OtherStore(store)
-            with monkeypatch.context() as patch:
-                if not is_handled:
-                    patch.setattr(EventsCommitter, "_furthest", _read_all)
-                await archive_all(server, counting)
-        part = max(manifests_of(store), key=lambda part: part.last_seq)
-        reads = counting.calls["get"] + counting.calls["list"]
-        also = [] if part.first_seq == manifests_there + 1 else [f"it went on at {part.first_seq}"]
-        return published, also + ([] if reads < 20 else [f"{reads} reads at the start"])
-
-    prove(lived_through(life, tmp_path), gaps=(), metric=TRADES, at_least=10)
-
-
-def _read_all(self: EventsCommitter, keys: list[object]) -> list[object]:
-    return [self._stand_of(key) for key in keys]  # type: ignore[arg-type]
-
-
-def _place(store: DirectoryStore, manifest: EventsManifest) -> None:
-    """As `put_if_absent` would, without forcing each of thousands to disk."""
-    path = store.root / manifest.key.manifest
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(manifests.encode(manifest))
