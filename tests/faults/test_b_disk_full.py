@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from streaming import connector
-from streaming.disk import Disk
 from streaming.kalshi.overflow import Overflow
 from tests.faults.b_venue import Session, Venue, with_session
 from tests.faults.capture_rig import Rig
@@ -108,7 +107,7 @@ def test_a_disk_that_is_full_from_one_write_to_the_next_costs_one_gap(
         wrong.clear()
         if not is_handled:
             monkeypatch.setattr(Overflow, "_open", lambda *facts: None)
-        disk: Disk = SmallDisk(rig.home, size=3 * MIB, is_quota=True)
+        disk = SmallDisk(rig.home, size=3 * MIB, is_quota=True)
         options: dict[str, Any] = {"max_bytes": 64 * MIB}
         with watched() as risen:
             asyncio.run(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from streaming import capture_metrics, connector, lifetime, marks
+from streaming import capture_metrics, connector, lifetime, marks, metrics
 from streaming.kalshi import capture as kalshi_capture
 from streaming.kalshi.capture import Capture
 from streaming.kalshi.socket import KalshiSocket
@@ -56,7 +56,7 @@ def test_a_loop_that_was_held_up_does_not_take_the_venue_for_dead(
             await asyncio.sleep(0.5)
         socket.abort()
 
-    monkeypatch.setattr(kalshi_capture.KalshiSocket, "open", impatient)
+    monkeypatch.setattr(KalshiSocket, "open", impatient)
     monkeypatch.setattr("streaming.kalshi.socket.PING_EVERY_SECONDS", 0.1)
 
     async def act(venue: Venue, session: Session) -> None:
@@ -285,4 +285,4 @@ def test_a_burst_is_recorded_before_it_is_parsed(tmp_path: Path, monkeypatch: py
 
 
 def received() -> float:
-    return float(kalshi_capture.metrics.CONNECTOR_RECEIVED.labels(FEED, "trade")._value.get())
+    return float(metrics.CONNECTOR_RECEIVED.labels(FEED, "trade")._value.get())

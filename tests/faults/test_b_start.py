@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from registry.refusal import ExitCode, Refused
-from streaming import capture_log, connector, dead_session, marks, metrics, old_sessions
+from streaming import capture_log, connector, dead_session, lifetime, marks, metrics, old_sessions
 from streaming.capture_log import CaptureLog
 from streaming.file_lock import FileLock, Locked
 from streaming.log_reader import CaptureLogReader, segments
@@ -41,7 +41,7 @@ def refused(rig: Rig) -> ExitCode | None:
 def nothing_started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What would run, if it were not refused first."""
     started: list[str] = []
-    monkeypatch.setattr(connector.lifetime, "run", lambda name, *jobs: started.append(name))
+    monkeypatch.setattr(lifetime, "run", lambda name, *jobs: started.append(name))
     return started
 
 
@@ -102,7 +102,7 @@ def test_a_log_of_another_environment_or_format_is_refused_and_left_as_it_is(
         rig = Rig(tmp_path / str(is_handled))
         before = foreign_logs(rig)
         if not is_handled:
-            monkeypatch.setattr(old_sessions.dead_session, "end_dead_session", careless)
+            monkeypatch.setattr(dead_session, "end_dead_session", careless)
         with watched() as risen:
             notices = asyncio.run(old_sessions.end_old_sessions(rig.capture, ENVIRONMENT))
             rig.ship()
