@@ -10,15 +10,10 @@ from archive.checked_line import is_exactly
 from archive.damage import Finding
 from archive.files import Damaged
 from archive.objects import ObjectMissing, Store
-from archive.seal import Archive, Step, steps_of
+from archive.seal import Archive, steps_of
 from archive.seal_manifest import AnyOf, BusSeen, DayManifest, Plan, RawHour, Shard
+from archive.seal_steps import Step, report_of
 from archive.store import owner_line
-
-_KINDS: dict[str, type[RawHour] | type[Shard] | type[BusSeen]] = {
-    "raw": RawHour,
-    "shard": Shard,
-    "bus": BusSeen,
-}
 
 
 def owner_findings(archive: Archive) -> Iterator[Finding]:
@@ -124,7 +119,7 @@ def step_findings(archive: Archive, manifest: DayManifest, base: DayManifest | N
     if plan.base and base is None:
         return
     for step in steps_of(plan, base):
-        yield from _of_step(archive, step.key(plan), step, manifest)
+        yield from _of_step(archive, plan, step, manifest)
 
 
 def unfinished_findings(
@@ -140,18 +135,22 @@ def unfinished_findings(
         yield Finding(key, str(error))
         return
     for step in steps_of(plan, base):
-        yield from _of_step(archive, step.key(plan), step, None)
+        yield from _of_step(archive, plan, step, None)
 
 
-def _of_step(archive: Archive, key: str, step: Step, manifest: DayManifest | None) -> Iterator[Finding]:
+def _of_step(archive: Archive, plan: Plan, step: Step, manifest: DayManifest | None) -> Iterator[Finding]:
+    key = step.key(plan)
     try:
-        report = _document(archive.raw.get(key), _KINDS[step.kind], key)
+        data = archive.raw.get(key)
+        report = report_of(archive.raw, plan, step)
     except ObjectMissing:
         return
     except Damaged as error:
         yield Finding(key, str(error))
         return
-    if manifest is not None and not _is_of(report, step, manifest):
+    if not is_exactly(data, seal_manifest.encode(report)):
+        yield Finding(key, "is not written as it would be")
+    elif manifest is not None and not _is_of(report, step, manifest):
         yield Finding(key, "is not what the day manifest was made of")
 
 

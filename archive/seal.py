@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import structlog
@@ -21,20 +21,19 @@ from archive.identities import IdentitySet
 from archive.plan import plan_day
 from archive.seal_events import read_index, seal_shard
 from archive.seal_manifest import (
-    AnyOf,
-    BusSeen,
     DayManifest,
     Diff,
     Plan,
     QualityCount,
-    RawHour,
     SealedFile,
     SessionSpan,
     Shard,
 )
 from archive.seal_raw import joined, seal_hour
+from archive.seal_steps import Step as Step
+from archive.seal_steps import bus_report, raw_report, shard_report
 from archive.session_marks import SessionMark
-from archive.store import ObjectMissing, OtherContent, Store
+from archive.store import OtherContent, Store
 from archive.stored_identities import read_identities
 from streaming import failpoints, marks
 from streaming.wire import SCHEMA_FOLDER
@@ -42,20 +41,6 @@ from streaming.wire import SCHEMA_FOLDER
 log = structlog.get_logger()
 
 CHAIN_DAYS = 366  # how far back the last sealed day is looked for
-
-
-class Step(NamedTuple):
-    """One piece of work of a plan: an hour of raw lines, a shard of the tickers, or a look at what the bus had."""
-
-    kind: str
-    number: int
-
-    def key(self, plan: Plan) -> str:
-        """What is there once the step is done."""
-        name = {"raw": f"raw-{self.number:02d}", "shard": f"shard-{self.number:03d}"}.get(
-            self.kind, self.kind
-        )
-        return layout.step_key(plan.feed, plan.date, plan.version, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,44 +165,6 @@ def _manifest(archive: Archive, plan: Plan, base: DayManifest | None) -> DayMani
         previous=previous,
         previous_date=previous_date,
     )
-
-
-def raw_report(store: Store, plan: Plan, step: Step) -> RawHour:
-    """What an hour's step made; raises Damaged."""
-    found = _report(store, step.key(plan), RawHour)
-    day = layout.day_prefix(plan.feed, plan.date)
-    _require_own(
-        step, plan, found.hour == step.number and all(file.key.startswith(day) for file in found.files)
-    )
-    return found
-
-
-def shard_report(store: Store, plan: Plan, step: Step) -> Shard:
-    """What a shard's step made; raises Damaged."""
-    found = _report(store, step.key(plan), Shard)
-    index = layout.index_file(plan.feed, plan.schema, plan.date, version=plan.version, shard=step.number)
-    _require_own(step, plan, found.index.key == index)
-    return found
-
-
-def bus_report(store: Store, plan: Plan) -> BusSeen:
-    """What the look at the bus found; raises Damaged."""
-    step = Step("bus", 0)
-    found = _report(store, step.key(plan), BusSeen)
-    _require_own(step, plan, found.identities.key.startswith(layout.seal_prefix(plan.feed, plan.date)))
-    return found
-
-
-def _require_own(step: Step, plan: Plan, is_own: bool) -> None:
-    if not is_own:
-        raise Damaged(f"{step.key(plan)} is the report of another step")
-
-
-def _report(store: Store, key: str, kind: type[AnyOf]) -> AnyOf:
-    try:
-        return seal_manifest.read(store, key, kind)
-    except ObjectMissing as error:
-        raise Damaged(f"{key} is not there, though its step is said to be done") from error
 
 
 def schema_sha256(schema: str) -> str:

@@ -15,10 +15,11 @@ from archive.normalized_message import BusMessage
 from archive.normalized_part import EventsBuilder
 from archive.normalized_stand import Stand
 from archive.rows import StoredRows
-from archive.seal import Archive, Step, bus_report, raw_report, seal_day, shard_report, steps_of
+from archive.seal import Archive, seal_day, steps_of
 from archive.seal_events import read_index
-from archive.seal_manifest import BusSeen, DayManifest, Plan
-from archive.store import DirectoryStore, bind_owner
+from archive.seal_manifest import DayManifest, Plan
+from archive.seal_steps import report_of
+from archive.store import DirectoryStore, Store, bind_owner
 from archive.verify import examine_part, read_events_manifest
 from streaming import marks, subjects, wire
 from streaming.capture_log import CaptureLog, CaptureLogReader, segments
@@ -163,7 +164,7 @@ def targets(archive: Archive) -> list[Target]:
     ]
 
 
-def _path(store: object, key: str) -> Path:
+def _path(store: Store, key: str) -> Path:
     assert isinstance(store, DirectoryStore)
     return store.root / key
 
@@ -197,12 +198,12 @@ def _sealed(archive: Archive, manifest: DayManifest) -> Iterator[Target]:
     yield _rows("carried state", archive.raw, shard.carry)
 
 
-def _rows(kind: str, store: object, stored: StoredRows) -> Target:
+def _rows(kind: str, store: Store, stored: StoredRows) -> Target:
     look = partial(_one, examine, store, stored)
     return Target(kind, _path(store, stored.key), stored.key, look, partial(_pieces, store, stored))
 
 
-def _pieces(store: DirectoryStore, stored: StoredRows) -> object:
+def _pieces(store: Store, stored: StoredRows) -> object:
     return b"".join(rows.pieces(store, stored))
 
 
@@ -221,7 +222,7 @@ def _provisional(archive: Archive) -> Iterator[Target]:
             yield _rows("provisional part", store, normalized_read.stored_rows(manifest, file))
 
 
-def _of_manifest(store: DirectoryStore, key: layout.EventsKey) -> list[Finding]:
+def _of_manifest(store: Store, key: layout.EventsKey) -> list[Finding]:
     found = read_events_manifest(store, key)
     return [found] if isinstance(found, Finding) else []
 
@@ -237,7 +238,7 @@ def _documents(archive: Archive, manifest: DayManifest) -> Iterator[Target]:
     yield Target("day manifest", _path(store, seal_key), seal_key, partial(_of_day, archive), read_day)
     for step in steps_of(plan, None):
         look = partial(_listed, step_findings, archive, manifest, None)
-        read = partial(_REPORTS[step.kind], store, plan, step)
+        read = partial(report_of, store, plan, step)
         yield Target("step report", _path(store, step.key(plan)), step.key(plan), look, read)
     owner = layout.owner_key(FEED)
     for one in (archive.raw, archive.normalized):
@@ -245,18 +246,11 @@ def _documents(archive: Archive, manifest: DayManifest) -> Iterator[Target]:
         yield Target("owner", _path(one, owner), owner, look, partial(_bound, one))
 
 
-def _bus_report(store: DirectoryStore, plan: Plan, step: Step) -> BusSeen:
-    return bus_report(store, plan)
-
-
-_REPORTS = {"raw": raw_report, "shard": shard_report, "bus": _bus_report}
-
-
 def _of_day(archive: Archive) -> list[Finding]:
     found = day_manifest(archive, DAY, 1)
     return [found] if isinstance(found, Finding) else []
 
 
-def _bound(store: DirectoryStore) -> None:
+def _bound(store: Store) -> None:
     """As whoever is about to write does."""
     bind_owner(store, FEED, ENVIRONMENT)

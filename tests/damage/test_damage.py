@@ -56,15 +56,16 @@ class Table:
 def damage(archive: Archive, kinds: dict[str, list[Target]], chance: random.Random, times: int) -> Table:
     """Spoil one object after the other, look at it, read it, and put it back."""
     table, elsewhere = Table(), of_the_next_day(archive)
+    before = {target.path: target.read() for found in kinds.values() for target in found}
     for number in range(times):
         kind = list(kinds)[number % len(kinds)]
         target = chance.choice(kinds[kind])
-        sound, is_the_same = target.path.read_bytes(), target.read()
+        sound = target.path.read_bytes()
         others = [one.path.read_bytes() for one in kinds[kind]] + elsewhere.get(kind, [])
         how, data = spoilt(sound, chance.choice(others), chance)
         target.path.write_bytes(data)
         try:
-            _judge(target, how, is_the_same, table)
+            _judge(target, how, before[target.path], table)
             if number % VERIFIED_WHOLE == 0 and kind != "capture log":
                 blamed = {one.key for one in verify_day(archive, DAY)} - {target.key}
                 table.others += [f"{target.key} ({how}): {key}" for key in blamed]
