@@ -38,6 +38,7 @@ LOOK_EVERY_SECONDS = 0.5
 RETRY_SECONDS = 1.0
 PAUSE_SECONDS = 0.2  # before a broken consumer is made anew
 DRAIN_SECONDS = 10.0
+_SAY_POISON = 10  # of a part, one by one
 _BUS_TROUBLE = (NatsError, OSError, TimeoutError, Broken)
 
 
@@ -94,6 +95,7 @@ class Archiver:
             on_poison=self._note_poison,
         )
         self._part_begun = 0.0
+        self._poisoned = 0  # since the last part
         self._said = ""
         self.is_reading = False
 
@@ -239,11 +241,16 @@ class Archiver:
 
     def _note_poison(self, message: BusMessage, why: str) -> None:
         metrics.ARCHIVER_POISON.labels(self._config.feed).inc()
-        log.error("message put into quarantine", seq=message.seq, subject=message.subject[:200], why=why)
+        self._poisoned += 1
+        if self._poisoned <= _SAY_POISON:
+            log.error("message put into quarantine", seq=message.seq, subject=message.subject[:200], why=why)
 
     async def _commit(self) -> None:
         if self._builder.is_empty:
             return
+        if self._poisoned > _SAY_POISON:
+            log.error("many messages put into quarantine", count=self._poisoned)
+        self._poisoned = 0
         parts, end = self._builder.finish(now_ns=time.time_ns()), self._builder.end
         stand = await self._in_thread(lambda: self._committer.commit(parts, end))
         self._builder.begin(stand)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from archive import layout, normalized_part, seal_raw
+from archive import layout, normalized_part
 from archive.day_lines import day_lines
 from archive.normalized_message import BusMessage, Sorted, sort
 from archive.plan import NothingNew
@@ -77,7 +77,7 @@ def test_late_frames_of_a_sealed_day_make_a_version_beside_it(
         _record(archive, LATE, at_ns=NOON + 60 * 10**9)
         with monkeypatch.context() as patch, watched() as risen:
             if not is_handled:
-                patch.setattr(seal_raw.layout, "raw_file", _unversioned(layout.raw_file))
+                patch.setattr(layout, "raw_file", _unversioned(layout.raw_file))
             manifest = seal_day(archive, DAY, now_ns=OVER)
         also = [] if manifest.version == 2 else [f"it is version {manifest.version}"]
         return Outcome(
