@@ -29,7 +29,7 @@ from archive.sealed_rows import record_sealed
 from archive.session_rows import renew_sessions
 from archive.store import Store
 from registry.models import ArchivePart, CaptureSession, DataGap, DataInventory, Feed
-from streaming import marks
+from streaming import failpoints, marks
 from streaming.subjects import escape
 
 log = structlog.get_logger()
@@ -86,6 +86,7 @@ def _record_keys(
         parts += len(found)
         if found:
             _record(archived, found, now_ns=now_ns)
+            failpoints.reach("inventory.after_rows")
         progress(parts)
     _turn_of_day(archived, now_ns=now_ns)
     return Recorded(parts, damaged)
@@ -148,9 +149,11 @@ def _read(archived: Archived, key: PartKey) -> PartManifest | None:
 def _record(archived: Archived, found: Sequence[PartManifest], *, now_ns: int) -> None:
     # One writer for each feed at a time: what follows reads all rows of a day and writes their sums.
     Feed.objects.select_for_update().get(pk=archived.feed.pk)
+    failpoints.reach("inventory.before_rows")
     ArchivePart.objects.bulk_create(
         [part_row(archived.feed, manifest) for manifest in found], ignore_conflicts=True
     )
+    failpoints.reach("inventory.mid_rows")
     tickers: dict[date, set[str]] = {}
     for manifest in found:
         tickers.setdefault(manifest.key.on, set()).update(manifest.tickers)

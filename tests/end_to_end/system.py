@@ -62,11 +62,13 @@ class System:
         )
         assert done.returncode == 0, done.stderr
 
-    def start(self, name: str, *command: str) -> "subprocess.Popen[bytes]":
+    def start(self, name: str, *command: str, failpoints: str = "") -> "subprocess.Popen[bytes]":
         """Start one process; its output goes to <home>/<name>.log."""
+        testing = {"SSMD_TESTING": "1", "SSMD_FAILPOINTS": failpoints} if failpoints else {}
+        environment = {**self.environment, **testing}
         with (self.home / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                command, env=self.environment, stdout=log, stderr=log, cwd=self.home, start_new_session=True
+                command, env=environment, stdout=log, stderr=log, cwd=self.home, start_new_session=True
             )
         self.running[name] = process
         return process
