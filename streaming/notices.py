@@ -10,9 +10,13 @@ from streaming.records import Record
 
 
 def identity_of(event: Event) -> str:
-    """Its Nats-Msg-Id; a gap's two events differ in the last number."""
+    """Its Nats-Msg-Id; a gap's two events differ in their last letter.
+
+    A gap's is no frame's: after a power cut a crash mark may take the n of a frame that was published and is lost, and
+    the server would drop the notice as a repetition.
+    """
     if isinstance(event, GapNotice):
-        return f"{event.session}.{event.number}.{1 if event.to_ns else 0}"
+        return f"{event.session}.{event.number}.{'closed' if event.to_ns else 'opened'}"
     return event.origin.identity
 
 

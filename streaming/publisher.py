@@ -144,7 +144,7 @@ class Publisher:
     async def _announce(self) -> None:
         """What earlier sessions could not say themselves; said once it is stored."""
         for notice in self._notices:
-            await self._offer(notice, identity=f"{notice.session}.{notice.number}.0", n=0)
+            await self._offer(notice, identity=identity_of(notice), n=0)
         await self._drain()
         for notice in self._notices:
             self._on_announced(notice)
