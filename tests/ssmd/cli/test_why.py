@@ -2,13 +2,14 @@
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from archive.gap_rows import unix_ns
 from archive.inventory import record_sealed_day
@@ -30,8 +31,8 @@ WHY = ("why", "kalshi-sim", str(ON))
 class Home:
     """An environment's folder of capture logs, and its archive."""
 
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capture, self._capsys = folder / "capture", capsys
+    def __init__(self, folder: Path) -> None:
+        self._capture = folder / "capture"
         self.version: EnvironmentVersion = Environment.objects.get(name="demo").version_in_force(
             timezone.now()
         )
@@ -52,17 +53,16 @@ class Home:
         halt.set()
         shipper.work()
         record_parts_of("demo")
-        self._capsys.readouterr()  # the log
 
     def seal(self, on: date = ON) -> None:
         seal_day(archives_of(self.version).open(), on, now_ns=unix_ns(timezone.now()))
         record_sealed_day(archived_in(self.version), on, now_ns=unix_ns(timezone.now()))
-        self._capsys.readouterr()
 
 
 @pytest.fixture
-def home(ssmd: Ssmd, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Home:
-    return Home(tmp_path, capsys)
+def home(ssmd: Ssmd, tmp_path: Path) -> Iterator[Home]:
+    with capture_logs():  # they would stand among what the commands print
+        yield Home(tmp_path)
 
 
 @pytest.fixture
