@@ -142,6 +142,7 @@ class Connector:
         self.folder = config.capture / self.session
         self._board = MarketBoard(Patterns(config.tickers, config.series, config.is_everything))
         self._writing_ended = asyncio.Event()
+        self._has_ended = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Record until `stop`, then drain; raises Refused when the venue does not take our key."""
@@ -206,6 +207,7 @@ class Connector:
 
     async def _end(self, reason: str) -> None:
         self._log.mark(marks.SessionEnd(reason=reason))
+        self._has_ended = True
         await self._keeper.settle()
         self._writing_ended.set()
         log.info("session ended", session=self.session, reason=reason, records=self._log.last_n)
@@ -271,6 +273,8 @@ class Connector:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
+            if self._has_ended:
+                continue  # the end mark is the last of the log
             if (stepped := self._clock.check()) is not None:
                 self._capture.clock_was_set(stepped.step_ns, stepped.ahead_ns)
             self._log.mark(marks.Tick(frames=self._capture.frames))

@@ -9,6 +9,8 @@ from archive import session_shipper
 from tests.faults.capture_rig import SHIPPED, Rig
 from tests.faults.proof import Outcome, fault, prove, watched
 
+pytestmark = pytest.mark.slow  # each starts processes of its own
+
 KILLS = [
     "capture.before_append=kill@9",
     "capture.half_appended=kill@1",

@@ -9,6 +9,8 @@ from archive import session_shipper
 from tests.faults.capture_rig import SHIPPED, Rig
 from tests.faults.proof import Outcome, fault, prove, watched
 
+pytestmark = pytest.mark.slow  # each starts processes of its own
+
 
 @fault("B14")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -23,7 +25,6 @@ def test_a_signal_ends_the_session_in_order(number: signal.Signals, tmp_path: Pa
     prove(scenario, gaps=(), metric=SHIPPED)
 
 
-@pytest.mark.slow
 @fault("B14")
 def test_a_second_signal_ends_what_does_not_come_to_its_end_and_the_loss_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
