@@ -82,11 +82,10 @@ class CaptureLog:
         self.last_n = self.last_received_ns = 0
         self._file, self._written = -1, len(self._header)
         self._held: list[bytes] = []  # numbered, and not yet handed to the kernel
-        self._held_bytes, self._held_since = 0, 0.0
+        self._held_bytes, self._held_since, self._no_segment_before = 0, 0.0, 0.0  # monotonic seconds
         self._rest = b""  # of what was handed over: what the kernel did not take
         self._flushed_n = 0
         self._is_scheduled = self._is_segment_due = self._is_to_replace = self._has_no_room = False
-        self._no_segment_before = 0.0  # monotonic
         self._job: DiskJob | None = None
         try:
             if segments(folder):
