@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import date
 
+import structlog
 from django.db.models import Sum
 
 from archive.coverage import evidence
@@ -13,6 +14,8 @@ from registry.calendar import DAY_NS, Window, midnight_ns
 from registry.models import CaptureSession, DataGap, DataInventory, DataQualityIssue, Feed, SealedDay
 from registry.quality import status
 from registry.refusal import Refused
+
+log = structlog.get_logger()
 
 
 def renew_days(archived: Archived, days: Iterable[date], *, now_ns: int) -> None:
@@ -28,6 +31,10 @@ def renew_days(archived: Archived, days: Iterable[date], *, now_ns: int) -> None
             rows.update(status=DataInventory.Status.PROCESSING, quality_score=None, gap_count=gap_count)
             continue
         judged = report_of(archived, on, now_ns=now_ns)
+        if judged.unexplained:
+            log.error(
+                "nothing explains a hole", feed=archived.feed.name, day=str(on), spans=judged.unexplained
+            )
         score = judged.score.value if has_known_calendar(archived.feed, on) else None
         rows.update(
             status=status(judged.facts),

@@ -2,7 +2,9 @@
 
 import sys
 from datetime import date
-from typing import TextIO
+from typing import Any, TextIO
+
+from django.utils import timezone
 
 from registry.models import Environment
 from registry.preflight import feed_known, feed_or_default
@@ -25,26 +27,34 @@ def run_reindex(
     require(feed_known(name))
     _agree(name, on, yes=yes, stderr=stderr)
 
-    from django.conf import settings
-    from django.utils import timezone
+    told, damaged_events = _rebuilt(name, None if everything or on is None else [on], stderr)
+    damaged = told["damaged"]
+    shown = {**told, "damaged": len(damaged)} if output == "table" else told
+    stdout.write(render_one(shown, as_=output))
+    for key in damaged:
+        stderr.write(f"Cannot be read: {key}\n")
+    if damaged_events:
+        stderr.write(f"{damaged_events} manifests of normalized parts cannot be read; the log names them.\n")
+    return ExitCode.INTEGRITY if damaged or damaged_events else 0
 
+
+def _rebuilt(name: str, days: list[date] | None, stderr: TextIO) -> tuple[dict[str, Any], int]:
+    """What was done, and how many manifests of normalized parts cannot be read."""
     from archive.gap_rows import unix_ns
     from archive.normalized_inventory import record_new_normalized_parts
     from archive.reindex import reindex
-    from archive.store import open_store
     from ssmd.archived import archived_of
+    from ssmd.archives import archives_of
 
-    archived = archived_of(name)
-    now = timezone.now()
-    done = reindex(
-        archived,
-        None if everything else [on] if on else [],
-        now_ns=unix_ns(now),
-        progress=lambda line: print(line, file=stderr),
-    )
+    def progress(line: str) -> None:
+        stderr.write(f"{line}\n")
+        stderr.flush()
+
+    archived, now = archived_of(name), timezone.now()
+    done = reindex(archived, days, now_ns=unix_ns(now), progress=progress)
     version = Environment.objects.get(name=archived.environment).version_in_force(now)
-    normalized = open_store(version.spec.storage.normalized, settings.SSMD_HOME, secrets=version.spec.secrets)
-    events = record_new_normalized_parts(normalized, name, archived.environment, everything=everything)
+    normalized = archives_of(version).open().normalized
+    events = record_new_normalized_parts(normalized, name, archived.environment, everything=days is None)
     told = {
         "feed": name,
         "parts": done.parts,
@@ -53,18 +63,7 @@ def run_reindex(
         "rows_removed": done.removed,
         "damaged": list(done.damaged),
     }
-    stdout.write(
-        render_one({**told, "damaged": len(done.damaged)} if output == "table" else told, as_=output)
-    )
-    if done.damaged or events.damaged:
-        for key in done.damaged:
-            stderr.write(f"Cannot be read: {key}\n")
-        if events.damaged:
-            stderr.write(
-                f"{events.damaged} manifests of normalized parts cannot be read; the log names them.\n"
-            )
-        return ExitCode.INTEGRITY
-    return 0
+    return told, events.damaged
 
 
 def _agree(name: str, on: date | None, *, yes: bool, stderr: TextIO) -> None:
