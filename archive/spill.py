@@ -1,12 +1,16 @@
 """Events on their way to one file for each ticker: spilled to disk in buckets, so that a day need not fit into memory."""
 
 import struct
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import google_crc32c
+
+from archive.objects import StoreError
 
 BUCKET_BYTES = 32 * 1024 * 1024  # about what is in memory when a bucket is read
 MOST_BUCKETS = 512
@@ -25,26 +29,28 @@ class Spilled(NamedTuple):
 
 
 class Spill:
-    """Takes events in the order that their files shall have; gives them back file by file."""
+    """Takes events in the order that their files shall have; gives them back file by file.
+
+    Its files have no names: two who do the same work share nothing, and whoever is killed leaves nothing behind.
+    """
 
     def __init__(self, folder: Path, folders: list[str], *, expected_bytes: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        with _disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._folders = folder, folders
-        count = min(MOST_BUCKETS, 1 + expected_bytes // BUCKET_BYTES)
-        self._paths = [folder / f"{number:03d}" for number in range(count)]
-        self._pending: list[bytearray] = [bytearray() for _ in range(count)]
+        self._count = min(MOST_BUCKETS, 1 + expected_bytes // BUCKET_BYTES)
+        self._files: dict[int, IO[bytes]] = {}
+        self._pending: list[bytearray] = [bytearray() for _ in range(self._count)]
         self._tickers: list[str] = []
         self._number: dict[str, tuple[int, int]] = {}  # of a ticker: its number and its bucket
         self._sessions: list[str] = []
         self._session_number: dict[str, int] = {}
-        for path in self._paths:
-            path.unlink(missing_ok=True)
 
     def add(self, kind: int, ticker: str, recv_ns: int, session: str, n: int, k: int, payload: bytes) -> None:
         """One event of the folder number `kind`."""
         known = self._number.get(ticker)
         if known is None:
-            bucket = google_crc32c.value(ticker.encode()) % len(self._paths)
+            bucket = google_crc32c.value(ticker.encode()) % self._count
             known = self._number[ticker] = (len(self._tickers), bucket)
             self._tickers.append(ticker)
         number, bucket = known
@@ -62,18 +68,25 @@ class Spill:
         return number
 
     def _flush(self, bucket: int) -> None:
-        with self._paths[bucket].open("ab") as file:
-            file.write(self._pending[bucket])
-        self._pending[bucket].clear()
+        with _disk_errors(self._folder):
+            file = self._files.get(bucket)
+            if file is None:
+                file = self._files[bucket] = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115
+            view = memoryview(self._pending[bucket])
+            while view:  # a disk that is nearly full takes a piece
+                view = view[file.write(view) :]
+        self._pending[bucket] = bytearray()
 
     def files(self) -> Iterator[tuple[str, str, list[Spilled]]]:
         """(folder, ticker, events in the order in which they were added) of every file."""
-        for bucket, path in enumerate(self._paths):
+        for bucket in range(self._count):
             if self._pending[bucket]:
                 self._flush(bucket)
-            if path.exists():
-                yield from self._of_bucket(path.read_bytes())
-                path.unlink()
+            if file := self._files.pop(bucket, None):
+                with file, _disk_errors(self._folder):
+                    file.seek(0)
+                    data = file.read()
+                yield from self._of_bucket(data)
 
     def _of_bucket(self, data: bytes) -> Iterator[tuple[str, str, list[Spilled]]]:
         found: defaultdict[tuple[str, int], list[Spilled]] = defaultdict(list)
@@ -90,3 +103,11 @@ class Spill:
     def tickers(self) -> int:
         """How many tickers there are."""
         return len(self._tickers)
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be worked in: {error.strerror or error}") from error

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from archive.objects import StoreError
 from archive.spill import BUCKET_BYTES, Spill
 
 
@@ -30,11 +33,18 @@ def test_nothing_stays_on_disk(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_attempt_left_is_not_read(tmp_path: Path) -> None:
-    first = Spill(tmp_path, ["trade"], expected_bytes=1)
-    first.add(0, "OLD", 1, "s", 1, 0, b"x" * 1_000_000)
+def test_two_who_do_the_same_work_at_once_do_not_meet(tmp_path: Path) -> None:
+    one, other = (Spill(tmp_path, ["trade"], expected_bytes=1) for _ in range(2))
+    for spill, ticker in ((one, "ONE"), (other, "OTHER"), (one, "ONE")):
+        spill.add(0, ticker, 1, "s", 1, 0, b"x" * 1_000_000)
 
-    second = Spill(tmp_path, ["trade"], expected_bytes=1)
-    second.add(0, "NEW", 1, "s", 1, 0, b"x")
+    assert list(tmp_path.iterdir()) == []  # nor does one that is killed leave anything
+    assert [(ticker, len(events)) for _, ticker, events in other.files()] == [("OTHER", 1)]
+    assert [(ticker, len(events)) for _, ticker, events in one.files()] == [("ONE", 2)]
 
-    assert [ticker for _, ticker, _ in second.files()] == ["NEW"]
+
+def test_a_folder_that_cannot_be_worked_in_is_named(tmp_path: Path) -> None:
+    (tmp_path / "work").write_text("a file is in its place")
+
+    with pytest.raises(StoreError, match=r"work cannot be worked in: File exists"):
+        Spill(tmp_path / "work", ["trade"], expected_bytes=1)
