@@ -18,6 +18,7 @@ KEPT_MARKS = (
     marks.ConnectionOpen,
     marks.ConnectionReady,
     marks.ConnectionClose,
+    marks.ClockStep,
     marks.GapOpen,
     marks.GapClose,
     marks.SessionEnd,

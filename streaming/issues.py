@@ -14,6 +14,7 @@ class IssueKind(Enum):
     OFF_GRID_PRICE = "off_grid_price"  # outside of 0 to 1 dollar, or finer than 1/10,000
     DUPLICATE = "duplicate"  # a frame whose number was passed already
     CROSSED_BOOK = "crossed_book"  # the best bid reached the best ask; told when it begins
+    CLOCK_STEP = "clock_step"  # the recorder's wall clock was set
     NEGATIVE_SIZE = "negative_size"  # a delta left less than nothing: the book is unknown from there on
 
 

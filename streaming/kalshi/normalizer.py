@@ -59,7 +59,7 @@ class Normalizer:
         if self.issues:
             self.issues = NO_ISSUES
         if record.kind == _MARK:
-            return self._mark(record, marks.decode(record.payload))
+            return self._of_mark(record)
         try:
             frame = decode_frame(record.payload)
         except msgspec.DecodeError:
@@ -186,6 +186,14 @@ class Normalizer:
 
     # -- marks --------------------------------------------------------------------------------------
 
+    def _of_mark(self, record: Record) -> list[Event]:
+        try:
+            mark = marks.decode(record.payload)
+        except msgspec.DecodeError:  # of a later version of this program
+            self._note(record, IssueKind.WIRE_DRIFT, "a mark that this version does not know")
+            return []
+        return self._mark(record, mark)
+
     def _mark(self, record: Record, mark: marks.Mark) -> list[Event]:
         match mark:
             case marks.SessionStart():
@@ -197,6 +205,8 @@ class Normalizer:
                 return [self._clock_status(record, mark.ticker, Status.OPEN, mark.at_ns)]
             case marks.MarketClosed():
                 return [self._clock_status(record, mark.ticker, Status.CLOSED, mark.at_ns)]
+            case marks.ClockStep():
+                self._note(record, IssueKind.CLOCK_STEP, f"by {mark.step_ns} ns")
             case marks.GapOpen():
                 return [self._gap_opened(record, mark)]
             case marks.GapClose():

@@ -178,3 +178,13 @@ def test_trades_keep_their_frames_place() -> None:
 
     assert isinstance(event, Trade)
     assert event.origin.identity == "s.1.0"
+
+
+def test_a_clock_that_was_set_is_an_issue_and_an_unknown_mark_ends_nobody() -> None:
+    reader = Normalizer("s")
+    step = marks.encode(marks.ClockStep(step_ns=-5, ahead_ns=5))
+
+    assert reader.apply(Record(1, 1, 0, Kind.MARK, step)) == []
+    assert [issue.kind.value for issue in reader.issues] == ["clock_step"]
+    assert reader.apply(Record(2, 2, 0, Kind.MARK, b'{"mark":"of a later version"}')) == []
+    assert [issue.kind.value for issue in reader.issues] == ["wire_drift"]
