@@ -1,5 +1,7 @@
 """Which events of a day the archiver saw on the bus: what a seal compares raw with."""
 
+import hashlib
+
 import structlog
 
 from archive import layout, seal_manifest
@@ -30,9 +32,10 @@ def see_bus(raw: Store, normalized: Store, plan: Plan) -> BusSeen:
         except (Damaged, WireError) as error:  # what it held counts as lost by the bus: raw has it
             log.error("provisional part not readable", key=part.manifest, error=str(error))
             damaged += 1
-    report = BusSeen(parts=len(keys), damaged=damaged, identities=put_identities(raw, plan, "bus", found))
-    raw.put_if_absent(key, seal_manifest.encode(report))
-    return report
+    # Unlike raw, this archive goes on growing under a plan: whoever looks again sees more, and the first report counts.
+    name = f"bus-{hashlib.sha256(found.encode()).hexdigest()[:16]}"
+    report = BusSeen(parts=len(keys), damaged=damaged, identities=put_identities(raw, plan, name, found))
+    return seal_manifest.put_report(raw, key, report)
 
 
 def _take(found: IdentitySet, plan: Plan, token: str, message: bytes) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from archive import layout, seal_manifest
 from archive.carry import put_carry
+from archive.files import Damaged
 from archive.merge import Seen, merged
 from archive.rows import StoredRows, compress, pieces, put_rows
 from archive.seal_manifest import DayManifest, Plan, SealedFile, Shard
@@ -47,6 +48,7 @@ def seal_shard(
     before = _index_of(normalized, base, shard)
     writer = _Writer(normalized, plan, before)
     index = sorted(writer.write(spill.files()), key=lambda file: (file.kind, file.ticker or ""))
+    _require_each_once(index, writer.overlap, len(events.identities), key)
     failpoints.reach("seal.shard_written")
     report = Shard(
         shard=shard,
@@ -63,9 +65,16 @@ def seal_shard(
         quality=[events.quality[kind] for kind in sorted(events.quality)],
         mappers=events.mappers,
     )
-    raw.put_if_absent(key, seal_manifest.encode(report))
+    report = seal_manifest.put_report(raw, key, report)
     failpoints.reach("seal.shard_committed")
     return report
+
+
+def _require_each_once(index: list[SealedFile], overlap: int, events: int, key: str) -> None:
+    """The files hold as many events as raw led to: what passed through the work folder is checked, too."""
+    written = sum(file.rows for file in index)
+    if written + overlap != events:
+        raise Damaged(f"{key}: {written} events and {overlap} of overlap were written, raw leads to {events}")
 
 
 def _sum(index: list[SealedFile], field: str) -> Counter[str]:

@@ -16,7 +16,7 @@ from archive.files import Damaged
 from archive.layout import PartKey
 from archive.manifest import MarkAt, PartManifest
 from archive.rows import StoredRows
-from archive.store import ObjectMissing, Store
+from archive.store import ObjectMissing, OtherContent, Store
 
 FORMAT = 1
 SCHEMA = "v2"
@@ -217,6 +217,15 @@ def read_if_there(store: Store, key: str, kind: type[AnyOf]) -> AnyOf | None:
         return read(store, key, kind)
     except ObjectMissing:
         return None
+
+
+def put_report(store: Store, key: str, report: AnyOf) -> AnyOf:
+    """Commit what a step made; returns what counts: somebody else who did the same step may have been first."""
+    try:
+        store.put_if_absent(key, encode(report))
+    except OtherContent:
+        return read(store, key, type(report))
+    return report
 
 
 def planned(manifest: PartManifest) -> PlannedPart:

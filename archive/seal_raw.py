@@ -35,7 +35,7 @@ def seal_hour(store: Store, plan: Plan, base: DayManifest | None, hour: int) -> 
         for _ in pieces(store, file):  # read back: every byte against its digest
             continue
     report = RawHour(hour=hour, files=files, spans=hour_of_raw.spans, marks=hour_of_raw.marks)
-    store.put_if_absent(key, seal_manifest.encode(report))
+    report = seal_manifest.put_report(store, key, report)
     failpoints.reach("seal.raw_hour_committed")
     return report
 
