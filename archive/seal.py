@@ -21,6 +21,7 @@ from archive.identities import IdentitySet
 from archive.plan import plan_day
 from archive.seal_events import read_index, seal_shard
 from archive.seal_manifest import (
+    BusSeen,
     DayManifest,
     Diff,
     Plan,
@@ -125,7 +126,9 @@ def _manifest(archive: Archive, plan: Plan, base: DayManifest | None) -> DayMani
     _require_all(plan, raw, spans)
     kept = [mark for hour in hours for mark in hour.marks]
     at = [SessionMark(mark.session, mark.n, mark.recv_ns, mark.at().decode()) for mark in kept]
-    lost, unexpected = _bus_losses(archive, plan, shards)
+    lost, unexpected = bus_losses(
+        archive.raw, bus_report(archive.raw, plan), shards, is_partial=plan.is_partial
+    )
     previous, previous_date = _previous(archive.raw, plan)
     events = Counter[str]()
     for shard in shards:
@@ -216,16 +219,17 @@ def _gaps(at: list[SessionMark]) -> list[dict[str, Any]]:
     ]
 
 
-def _bus_losses(archive: Archive, plan: Plan, shards: list[Shard]) -> tuple[int | None, int]:
+def bus_losses(
+    store: Store, seen: BusSeen, shards: list[Shard], *, is_partial: bool
+) -> tuple[int | None, int]:
     """How many events raw has and the bus's archive has not, and the other way round."""
-    seen = bus_report(archive.raw, plan)
     if not seen.parts:
         return None, 0
-    provisional, sealed = read_identities(archive.raw, seen.identities), IdentitySet()
+    provisional, sealed = read_identities(store, seen.identities), IdentitySet()
     for shard in shards:
-        sealed.merge(read_identities(archive.raw, shard.identities))
+        sealed.merge(read_identities(store, shard.identities))
     # While the day goes on, the bus's archive is some seconds behind: what comes after its last event is no loss.
-    reached = sealed.up_to(provisional.last_n()) if plan.is_partial else sealed
+    reached = sealed.up_to(provisional.last_n()) if is_partial else sealed
     return len(reached.without(provisional)), len(provisional.without(sealed))
 
 

@@ -18,12 +18,11 @@ from archive.normalized_read import read_part as read_events
 from archive.objects import ObjectMissing, Store
 from archive.part import PartBuilder
 from archive.raw import read_part
-from archive.seal import Archive
+from archive.seal import Archive, bus_losses
 from archive.seal_events import read_index, without_overlap
 from archive.seal_manifest import DayManifest, Plan, SealedFile, Shard
 from archive.shard_events import FOLDERS, ShardEvents
 from archive.spill import Spill
-from archive.stored_identities import read_identities
 from streaming.glance import glance
 from streaming.wire import WireError
 
@@ -131,10 +130,7 @@ def _of_bus(archive: Archive, manifest: DayManifest) -> Iterator[Finding]:
     seen = bus_seen(archive, manifest)
     if seen is None or manifest.nats_lost is None:
         return
-    provisional, sealed = read_identities(archive.raw, seen.identities), IdentitySet()
-    for shard in manifest.shards:
-        sealed.merge(read_identities(archive.raw, shard.identities))
-    counted = (len(sealed.without(provisional)), len(provisional.without(sealed)))
+    counted = bus_losses(archive.raw, seen, manifest.shards, is_partial=manifest.is_partial)
     if counted != (manifest.nats_lost, manifest.nats_unexpected):
         key = layout.seal_key(archive.feed, manifest.date, manifest.version)
         yield Finding(key, f"says that the bus lost {manifest.nats_lost} events; {counted[0]} lack there")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import islice
@@ -16,7 +16,7 @@ from pathlib import Path
 import zstandard
 
 from archive.files import decode_line
-from archive.layout import parse_manifest_key
+from archive.layout import parse_events_key, parse_manifest_key
 from archive.normalized_read import read_rows, split
 from archive.rows import lines
 from archive.seal import Archive
@@ -25,7 +25,10 @@ from archive.seal_manifest import DayManifest, latest
 from archive.store import DirectoryStore
 from archive.verify import verify_day
 from streaming import wire
+from streaming.capture_log import is_writer_alive
+from streaming.dead_session import has_ended, is_end, last_record, unannounced
 from streaming.events import Trade
+from streaming.log_reader import Cursor
 from streaming.records import Kind
 from tests.crash import process
 from tests.end_to_end.system import ENVIRONMENT, FEED, System, notices, trades
@@ -119,28 +122,49 @@ def record(one: Scene, recording: Path, *, speed: str, role: str = "", failpoint
 
 
 def _settle(one: Scene, role: str) -> None:
-    """Stop everything in order; who kills itself while it stops is started and stopped once more."""
-    for name in ("connector", "shipper", "archiver"):
-        if one.running[name].poll() == -signal.SIGKILL:
-            one.revive(name)
-            _await_life(one, name)
+    """Stop everything in order, each when it has done its work; who kills itself meanwhile is started once more."""
+    for name, is_done in (("connector", _is_told), ("shipper", _is_shipped), ("archiver", _is_archived)):
+        _await(one, name, role, is_done)
         if one.stop(name) == -signal.SIGKILL and name == role:
             one.deaths += 1
             one.begin(name)
-            _await_life(one, name)
+            _await(one, name, role, is_done)
             one.stop(name)
 
 
-def _await_life(one: Scene, name: str) -> None:
-    until(lambda: _is_busy(one, name), seconds=30, what=f"{name} runs again")
+def _await(one: Scene, name: str, role: str, is_done: Callable[[Scene], bool]) -> None:
+    def holds() -> bool:
+        if name == role:
+            one.revive(name)
+        return is_done(one)
+
+    until(holds, seconds=60, what=f"{name} is done: {one.log(name)[-1000:]}")
 
 
-_SAYS = {"connector": '"msg": "ready"', "shipper": '"msg": "shipping"', "archiver": '"msg": "archiving"'}
+def _dead_sessions(one: Scene) -> list[Path]:
+    folders = [path.parent for path in (one.home / "capture" / ENVIRONMENT).glob("*/writer.lock")]
+    return [folder for folder in folders if not is_writer_alive(folder)]
 
 
-def _is_busy(one: Scene, name: str) -> bool:
-    said = one.log(name).count(_SAYS[name]) + (name == "connector")
-    return said > 1 or (one.running[name].poll() is not None)
+def _is_told(one: Scene) -> bool:
+    """The bus knows how each session of a dead connector ended."""
+    return all(has_ended(folder) and unannounced(folder) is None for folder in _dead_sessions(one))
+
+
+def _is_shipped(one: Scene) -> bool:
+    """Every session has its end, and all of it is committed."""
+    return all(
+        (last := last_record(folder)) is not None
+        and is_end(last)
+        and Cursor(folder / "shipped.cursor").load() == last.n
+        for folder in _dead_sessions(one)
+    )
+
+
+def _is_archived(one: Scene) -> bool:
+    """The provisional parts reach to the stream's end."""
+    keys = (parse_events_key(key) for key in one.archives().normalized.list(f"{FEED}/"))
+    return max((key.last_seq for key in keys if key), default=0) == len(one.published())
 
 
 @dataclass
@@ -167,7 +191,7 @@ def judge(one: Scene, failpoints: str = "") -> Verdict:
     for manifest in manifests:
         found = verify_day(one.archives(), manifest.date, deep=True)
         faults += [f"{finding.key} {finding.problem}" for finding in found]
-        faults += _of_provisional(one.archives(), manifest)
+        faults += _of_provisional(one.archives(), manifest) if not failpoints.startswith("gc.") else []
     faults += _of_trades(
         archive, [fact for manifest in manifests for fact in _facts(one.archives(), manifest)]
     )
@@ -182,14 +206,14 @@ def judge(one: Scene, failpoints: str = "") -> Verdict:
 
 def _finished(one: Scene, on: date, failpoints: str) -> DayManifest:
     """Inventory and seal, where the failpoints may kill either."""
-    of = failpoints.partition(".")[0]
+    of, over_ns = (
+        failpoints.partition(".")[0],
+        time.time_ns() + 2 * DAY_NS,
+    )  # the day is over: nothing is partial
     one.work("inventory", on, failpoints=failpoints if of == "inventory" else "")
-    one.work("seal", on, failpoints=failpoints if of == "seal" else "")
+    one.work("seal", on, now_ns=over_ns, failpoints=failpoints if of == "seal" else "")
     if of == "gc":
-        one.work(
-            "seal", on, now_ns=time.time_ns() + 2 * DAY_NS
-        )  # the day is over now: nothing partial about it
-        one.work("gc", on, now_ns=time.time_ns() + 12 * DAY_NS, failpoints=failpoints)
+        one.work("gc", on, now_ns=over_ns + 10 * DAY_NS, failpoints=failpoints)
     manifest = latest(one.archives().raw, FEED, on)
     assert manifest is not None
     return manifest
