@@ -54,7 +54,7 @@ def hour_of(part: PlannedPart, on: date) -> int:
 
 def hour_lines(store: Store, plan: Plan, base: DayManifest | None, hour: int) -> Iterator[DayLine]:
     """The lines of one hour; of one session they are in order of n, since receive times rise with it."""
-    by_session: dict[str, list[StoredRows]] = defaultdict(list)
+    by_session: dict[str, list[PlannedPart]] = defaultdict(list)
     for part in sorted(plan.parts, key=lambda part: part.first_n):
         if hour_of(part, plan.date) == hour:
             by_session[part.session].append(part)

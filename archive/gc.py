@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import NamedTuple
 
-from archive import layout, seal_manifest
+from archive import layout, normalized_read, seal_manifest
 from archive.damage import examine
 from archive.files import Damaged
 from archive.layout import parse_manifest_key
@@ -38,17 +38,21 @@ def superfluous(archive: Archive, on: date, *, now_ns: int) -> Superfluous:
         raise NotYet(f"{on} is sealed only in part: version {manifest.version} was made before its end")
     if now_ns - manifest.sealed_ns < KEEP_NS:
         raise NotYet(f"{on} was sealed less than seven days ago")
-    for stored, store in _sealed(archive, manifest):
-        if (finding := examine(store, stored)) is not None:
-            raise Damaged(f"{finding.key} {finding.problem}: the parts of {on} are kept")
     known, prefix = ranges_of(manifest), layout.seal_prefix(archive.feed, on)
     parts = layout.parts_prefix(archive.feed, on)
     raw = [key for key in archive.raw.list(parts) if _is_covered(key, known)]
     steps = [key for key in archive.raw.list(prefix) if _is_note(key.removeprefix(prefix), manifest.version)]
-    provisional = layout.events_prefix(archive.feed, manifest.schema, on)
-    return Superfluous(
-        _manifests_first([*raw, *steps]), _manifests_first(archive.normalized.list(provisional))
-    )
+    provisional = _provisional(archive.normalized, archive.feed, manifest.schema, on, known)
+    found = Superfluous(_manifests_first([*raw, *steps]), _manifests_first(provisional))
+    if found.raw or found.normalized:  # a day that was cleared long ago is not read again
+        _require_sound(archive, manifest)
+    return found
+
+
+def _require_sound(archive: Archive, manifest: DayManifest) -> None:
+    for stored, store in _sealed(archive, manifest):
+        if (finding := examine(store, stored)) is not None:
+            raise Damaged(f"{finding.key} {finding.problem}: the parts of {manifest.date} are kept")
 
 
 def _sealed(archive: Archive, manifest: DayManifest) -> Iterator[tuple[StoredRows, Store]]:
@@ -63,6 +67,25 @@ def _is_covered(key: str, known: dict[str, tuple[int, int]]) -> bool:
     """A part's manifest or data, all of whose records are in the sealed version."""
     part = parse_manifest_key(key.removesuffix(".jsonl.zst") + ".json" if key.endswith(".zst") else key)
     return part is not None and not is_beyond(part, known)
+
+
+def _provisional(
+    store: Store, feed: str, schema: str, on: date, known: dict[str, tuple[int, int]]
+) -> Iterator[str]:
+    """The provisional objects without the parts of which raw lacks something: those hold the only copy."""
+    needed = set()
+    for key in normalized_read.part_keys(store, feed, schema, on):
+        sessions = normalized_read.read_manifest(store, key).sessions
+        if not all(_holds(known, session, first_n, last_n) for session, (first_n, last_n, _) in sessions.items()):
+            needed.add(key.manifest.removesuffix(".json"))
+    for name in store.list(layout.events_prefix(feed, schema, on)):
+        if not any(name.startswith(stem) for stem in needed):
+            yield name
+
+
+def _holds(known: dict[str, tuple[int, int]], session: str, first_n: int, last_n: int) -> bool:
+    first, last = known.get(session, (1, 0))
+    return first <= first_n and last_n <= last
 
 
 def _is_note(name: str, version: int) -> bool:

@@ -48,7 +48,7 @@ class ShardEvents:
                 if normalizer is None:
                     normalizer = self._sessions[line.session] = self._begin(line)
                 for event in self._read(normalizer, line):
-                    if type(event) is not GapNotice and self._is_mine(event.ticker):
+                    if not isinstance(event, GapNotice) and self._is_mine(event.ticker):
                         k = event.origin.k
                         self.identities.add(line.session, line.n, k)
                         kind = _NUMBER[token_of(event)]

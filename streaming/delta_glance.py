@@ -28,7 +28,9 @@ def glance_at_delta(payload: bytes) -> tuple[int, str, int, int, str] | None:
     if len(payload) < _UNKNOWN.size:
         return None
     fields = _UNKNOWN.unpack_from(payload)
-    others, words, root, _, kind, _, ticker, bids, asks, change, market, origin, n, k, _, received_ns = fields[:16]
+    others, words, root, _, kind, _, ticker, bids, asks, change, market, origin, n, k, _, received_ns = (
+        fields[:16]
+    )
     is_ours = (others, root, kind, change, origin) == (0, _ROOT, DELTA, _CHANGE_POINTER, _ORIGIN_POINTER)
     if not is_ours or len(payload) != _FRAMING_BYTES + words * _WORD:
         return None

@@ -9,6 +9,7 @@ from archive.day_lines import day_lines
 from archive.files import Damaged
 from archive.gc import KEEP_NS, NotYet, remove, superfluous
 from archive.seal import Archive, seal_day
+from streaming import marks
 from tests.archive.days import DAY, FEED, NOON, START, add_session, archive_in, records
 from tests.streaming.kalshi.frames import delta, snapshot
 
@@ -25,7 +26,7 @@ def archive(tmp_path: Path) -> Archive:
 
 
 def add(archive: Archive, session: str, at_ns: int = NOON) -> None:
-    frames = [START, snapshot("M1", 1), *(delta("M1", n) for n in range(2, 60))]
+    frames: list[bytes | marks.Mark] = [START, snapshot("M1", 1), *(delta("M1", n) for n in range(2, 60))]
     add_session(archive.raw, session, records(frames, at_ns=at_ns), part_bytes=2_000)
 
 

@@ -21,10 +21,8 @@ def test_a_trade_counts_when_it_first_arrives_whoever_saw_it() -> None:
 
 
 def test_a_book_switches_to_the_newer_session_at_its_snapshot() -> None:
-    delta = {"can_take_over": False}
-    events = [
-        Seen(OLD), Seen(OLD, **delta), Seen(NEW), Seen(OLD, **delta), Seen(OLD, **delta), Seen(NEW, **delta),
-    ]  # fmt: skip
+    old, new = Seen(OLD, can_take_over=False), Seen(NEW, can_take_over=False)
+    events = [Seen(OLD), old, Seen(NEW), old, old, new]
 
     assert kept(*events) == [0, 1, 2, 5]
 

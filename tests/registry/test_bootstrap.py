@@ -105,7 +105,9 @@ def test_a_draft_takes_the_frozen_text(home: Path) -> None:
 
 def test_the_present_version_names_its_mapper_and_the_older_leaves_it_to_the_day(home: Path) -> None:
     bootstrap()
-    versions = {one.version: one.parser_config or {} for one in Feed.objects.get(name="kalshi").versions.all()}
+    versions = {
+        one.version: one.parser_config or {} for one in Feed.objects.get(name="kalshi").versions.all()
+    }
 
     assert wire_named(versions["v2"]["mapper"]) is FIXED_POINT
     assert "mapper" not in versions["v1"]
