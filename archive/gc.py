@@ -7,7 +7,7 @@ from typing import NamedTuple
 from archive import layout, normalized_read, seal_manifest
 from archive.damage import examine
 from archive.files import Damaged
-from archive.layout import parse_manifest_key
+from archive.layout import EventsKey, parse_manifest_key
 from archive.objects import Store
 from archive.rows import StoredRows
 from archive.seal import Archive
@@ -72,20 +72,19 @@ def _is_covered(key: str, known: dict[str, tuple[int, int]]) -> bool:
 def _provisional(
     store: Store, feed: str, schema: str, on: date, known: dict[str, tuple[int, int]]
 ) -> Iterator[str]:
-    """The provisional objects without the parts of which raw lacks something: those hold the only copy."""
-    needed = set()
-    for key in normalized_read.part_keys(store, feed, schema, on):
+    """The provisional objects, without parts that hold what the sealed version has not: theirs is the only copy."""
+    keys = normalized_read.part_keys(store, feed, schema, on)
+    kept = tuple(key.manifest.removesuffix("json") for key in keys if not _is_in(known, store, key))
+    return (name for name in store.list(layout.events_prefix(feed, schema, on)) if not name.startswith(kept))
+
+
+def _is_in(known: dict[str, tuple[int, int]], store: Store, key: EventsKey) -> bool:
+    try:
         sessions = normalized_read.read_manifest(store, key).sessions
-        if not all(_holds(known, session, first_n, last_n) for session, (first_n, last_n, _) in sessions.items()):
-            needed.add(key.manifest.removesuffix(".json"))
-    for name in store.list(layout.events_prefix(feed, schema, on)):
-        if not any(name.startswith(stem) for stem in needed):
-            yield name
-
-
-def _holds(known: dict[str, tuple[int, int]], session: str, first_n: int, last_n: int) -> bool:
-    first, last = known.get(session, (1, 0))
-    return first <= first_n and last_n <= last
+    except Damaged:  # what it holds cannot be told
+        return False
+    ranges = ((*known.get(session, (1, 0)), *told) for session, told in sessions.items())
+    return all(first <= first_n and last_n <= last for first, last, first_n, last_n, _ in ranges)
 
 
 def _is_note(name: str, version: int) -> bool:
