@@ -7,7 +7,8 @@ from _pytest.mark import ParameterSet
 
 from streaming.failpoints import POINTS
 from tests.crash.conftest import Template
-from tests.crash.scene import ROLES, Verdict, beginning_of, copy_of, judge, record, windows
+from tests.crash.scene import ROLES, beginning_of, copy_of, record, windows
+from tests.crash.verdict import Verdict, judge
 
 # (at its first time, in the middle of a run): how often a run of a quarter of an hour stands there.
 TIMES = {
