@@ -1,0 +1,39 @@
+"""Every fault that this release claims to handle has a test that goes through `prove`."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent
+CLAIMED = [
+    *(f"B{number}" for number in range(1, 18)),
+    *(f"E{number}" for number in range(1, 22)),
+    *(f"F{number}" for number in range(1, 16)),
+]
+
+
+def proven() -> set[str]:
+    """The ids of all tests that are marked with them and go through `prove`."""
+    found: set[str] = set()
+    for path in FOLDER.glob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _proves(node):
+                found |= {one for decorator in node.decorator_list for one in _ids(decorator)}
+    return found
+
+
+def _proves(test: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    called = {getattr(node.func, "id", "") for node in ast.walk(test) if isinstance(node, ast.Call)}
+    return any(name.startswith("prove") for name in called)
+
+
+def _ids(decorator: ast.expr) -> list[str]:
+    if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "fault":
+        return [str(one.value) for one in decorator.args if isinstance(one, ast.Constant)]
+    return []
+
+
+@pytest.mark.parametrize("fault", CLAIMED)
+def test_a_claimed_fault_is_proven_handled(fault: str) -> None:
+    assert fault in proven()
