@@ -5,12 +5,26 @@ from pathlib import Path
 
 from archive.damage import Finding
 from streaming import records
-from streaming.dead_session import SHIPPED, is_end
-from streaming.log_reader import Cursor, segments
+from streaming.capture_log import is_writer_alive
+from streaming.dead_session import SHIPPED, has_ended, is_end
+from streaming.log_reader import CaptureLogError, Cursor, segments
 from streaming.records import Record, find_record, unpack
 
 
-def examine_log(folder: Path, *, is_writer_alive: bool = False) -> Iterator[Finding]:
+def examine_logs(capture: Path) -> Iterator[Finding]:
+    """Every damage in an environment's logs; the end of one that died is the shipper's to judge."""
+    for folder in sorted(path for path in capture.glob("*") if path.is_dir() and segments(path)):
+        yield from examine_log(folder, is_growing=is_writer_alive(folder) or not _has_ended(folder))
+
+
+def _has_ended(folder: Path) -> bool:
+    try:
+        return has_ended(folder)
+    except CaptureLogError:
+        return True  # and damaged
+
+
+def examine_log(folder: Path, *, is_growing: bool = False) -> Iterator[Finding]:
     """Every damage of a log; of a living writer's last segment the end may be half written.
 
     A log that ends too early without another sign lacks its end mark: the shipper then marks a crash.
@@ -19,13 +33,13 @@ def examine_log(folder: Path, *, is_writer_alive: bool = False) -> Iterator[Find
     last: Record | None = None
     for path, following in zip(paths, [*paths[1:], None], strict=True):
         until_n = int(following.stem) if following else None
-        findings, found = _examine_segment(path, folder.name, until_n, is_growing=is_writer_alive)
+        findings, found = _examine_segment(path, folder.name, until_n, is_growing=is_growing)
         last = found or last
         yield from findings
     last_n, shipped = last.n if last else 0, Cursor(folder / SHIPPED).load()
     if last_n < shipped:
         yield Finding(str(paths[-1] if paths else folder), f"ends at record {last_n}; {shipped} were shipped")
-    elif paths and not is_writer_alive and (last is None or not is_end(last)):
+    elif paths and not is_growing and (last is None or not is_end(last)):
         yield Finding(str(paths[-1]), "has no end mark: its writer died, or its end is cut", None, 0)
 
 
