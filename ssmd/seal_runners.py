@@ -2,12 +2,17 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from datetime import date
 from multiprocessing import get_context
 
+import structlog
+
+from archive.objects import StoreError
 from archive.seal import Archive, Runner, Step, do_step
 from archive.seal_manifest import Plan
 from ssmd.archives import ArchiveSpec
@@ -46,6 +51,8 @@ def _await_all(pending: "list[Future[None]]", progress: Progress) -> None:
         for done, one in enumerate(as_completed(pending), start=1):
             one.result()
             progress(done, len(pending))
+    except BrokenProcessPool as error:
+        raise StoreError("a process of the seal was killed; was there too little memory?") from error
     finally:
         for one in pending:
             one.cancel()
@@ -54,6 +61,9 @@ def _await_all(pending: "list[Future[None]]", progress: Progress) -> None:
 def _die_with_us() -> None:
     die_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C is the parent's to answer
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+    )  # stdout is the parent's, for data
 
 
 def _step(spec: ArchiveSpec, on: date, version: int, step: Step) -> None:

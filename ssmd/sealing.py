@@ -1,5 +1,6 @@
 """What an operator and the clock do with a day's archive: seal, verify, normalize again, clear away."""
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -7,6 +8,7 @@ from datetime import date, datetime, timedelta
 from getpass import getuser
 
 import msgspec
+from django.db.models import Max
 from django.utils import timezone
 
 from archive.damage import Finding
@@ -39,16 +41,27 @@ LEFTOVERS_AGE = timedelta(hours=24)  # of temporary files and unfinished uploads
 
 
 def days_due(version: EnvironmentVersion, *, now: datetime | None = None) -> list[date]:
-    """The days that are over, have raw parts, and are not final: newest last."""
+    """The days that are over, have raw parts, and are not final, here or for the registry: newest last."""
     archive = archives_of(version).open()
     until = ((now or timezone.now()) - SEAL_AFTER).date()
-    days = [until - timedelta(days=back) for back in range(1, LOOK_BACK_DAYS + 1)]
-    return [on for on in reversed(days) if _is_due(archive, on)]
+    days = {until - timedelta(days=back) for back in range(1, LOOK_BACK_DAYS + 1)}
+    told = _versions_told(version)
+    parts = ArchivePart.objects.filter(
+        feed=version.feed, environment=version.environment.name, date__lt=until
+    )
+    days |= set(parts.order_by().values_list("date", flat=True).distinct()) - told.keys()
+    return [on for on in sorted(days) if _is_due(archive, on, told.get(on, 0))]
 
 
-def _is_due(archive: Archive, on: date) -> bool:
+def _is_due(archive: Archive, on: date, told: int) -> bool:
     plan, sealed = as_it_stands(archive.raw, archive.feed, on)
-    return bool(plan.parts) or (sealed is not None and sealed.is_partial)
+    return bool(plan.parts) or (sealed is not None and (sealed.is_partial or sealed.version > told))
+
+
+def _versions_told(version: EnvironmentVersion) -> dict[date, int]:
+    """The latest sealed version of each day that the registry knows: a crash after a seal leaves it behind."""
+    known = SealedDay.objects.filter(feed=version.feed, environment=version.environment.name)
+    return dict(known.order_by().values_list("date").annotate(Max("version")))
 
 
 def seal_one(
@@ -64,13 +77,18 @@ def seal_one(
     from ssmd.tasks import record_parts_of
 
     spec = archives_of(version)
-    with DeploymentLog.record(version, action, trigger=trigger, by=getuser(), on=on) as run:
+    with DeploymentLog.record(version, action, trigger=trigger, by=_who(), on=on) as run:
         try:
             manifest = seal_day(
                 spec.open(), on, now_ns=time.time_ns(), again=again, run=best_runner(spec, progress=progress)
             )
-        except (NothingNew, NothingRecorded) as nothing:
-            run.skip(str(nothing) or "nothing is recorded")
+        except NothingNew as nothing:
+            run.skip(str(nothing))
+            if _versions_told(version).get(on, 0) < nothing.version:
+                record_sealed_day(archived_in(version), on, now_ns=time.time_ns())
+            raise
+        except NothingRecorded:
+            run.skip("nothing is recorded")
             raise
         run.detail = {"version": manifest.version, "records": manifest.raw_rows, "events": manifest.events}
         record_parts_of(version.environment.name)
@@ -105,7 +123,14 @@ def _migration_run(
             "migration_script": "ssmd data normalize --date DATE",
         },
     )
-    return migration.run(version.feed, first_date=on, last_date=on, by=getuser())
+    return migration.run(version.feed, first_date=on, last_date=on, by=_who())
+
+
+def _who() -> str:
+    try:
+        return getuser()
+    except (KeyError, OSError):  # in a container, a user may have no name
+        return f"uid {os.getuid()}"
 
 
 def sealed_days(version: EnvironmentVersion) -> list[date]:

@@ -5,8 +5,11 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 from typing import Any, TextIO
 
+import structlog  # noqa: F401 - so that `ssmd.cli.main` finds it loaded, and keeps logs off stdout
+from django.conf import settings
 from django.utils import timezone
 
 from archive.damage import Finding
@@ -70,7 +73,7 @@ def run_seal(
     elif sealed:
         stdout.write(render([_row(one) for one in sealed], _SEALED_SHOWN))
     elif on is None:
-        stdout.write("Every day that is over is final.\n")
+        stdout.write("Every day that ended more than two hours ago is final.\n")
 
 
 def _require_begun(on: date) -> None:
@@ -177,6 +180,7 @@ def run_verify(
         found, files = verify_one(version, one, deep=deep, progress=_files_counter(stderr, one))
         looked += files
         rows += [_finding(one, finding) for finding in found]
+    rows += [_finding(on, finding) for finding in _in_logs(version)]
     if output != "table":
         stdout.write(render(rows, _FOUND_SHOWN, as_=output))
     elif rows:
@@ -195,6 +199,13 @@ def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
+def _in_logs(version: EnvironmentVersion) -> Iterator[Finding]:
+    """Damage in the capture logs of this machine: what is not yet shipped lies only there."""
+    from archive.log_damage import examine_logs
+
+    return examine_logs(Path(settings.CAPTURE_DIR) / version.environment.name)
+
+
 def _files_counter(stderr: TextIO, on: date) -> Callable[[int], None]:
     def show(done: int) -> None:
         if stderr.isatty() and done % 50 == 0:
@@ -204,7 +215,7 @@ def _files_counter(stderr: TextIO, on: date) -> Callable[[int], None]:
     return show
 
 
-def _finding(on: date, finding: Finding) -> dict[str, Any]:
+def _finding(on: date | None, finding: Finding) -> dict[str, Any]:
     return {
         "date": on,
         "key": finding.key,
@@ -260,7 +271,7 @@ def _damage_named() -> Iterator[None]:
         remedy = "`ssmd data verify --date DATE` names everything that is damaged."
         raise Refused([Reason(str(error), remedy)], exit_code=ExitCode.INTEGRITY) from error
     except StoreError as error:
-        problem = f"The store does not answer: {error}"
+        problem = f"It could not be finished: {error}"
         raise Refused(
-            [Reason(problem, "Nothing is lost: run it again.")], exit_code=ExitCode.UNAVAILABLE
+            [Reason(problem, "Nothing is lost: mend that, and run it again.")], exit_code=ExitCode.UNAVAILABLE
         ) from error

@@ -1,0 +1,74 @@
+"""`ssmd data seal`: what an operator sees of it."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archive.seal import seal_day
+from registry.models import Environment, SealedDay
+from ssmd import sealing
+from ssmd.archives import ArchiveSpec, archives_of
+from ssmd.seal_runners import in_processes
+from tests.archive.days import DAY, FEED, START, add_session, records
+from tests.streaming.kalshi.frames import trade
+
+Ssmd = Callable[..., Any]
+ONE = "kalshi-sim-20251214T120000Z-000001"
+
+
+@pytest.fixture
+def spec(ssmd: Ssmd, monkeypatch: pytest.MonkeyPatch) -> ArchiveSpec:
+    """The archive of the demo environment with one recorded day; no worker takes the steps."""
+    monkeypatch.setattr(sealing, "best_runner", lambda spec, *, progress: in_processes(spec, processes=1))
+    found = archives_of(_version())
+    add_session(
+        found.open().raw, ONE, records([START, *(trade("M1", n, trade_id=f"t{n}") for n in range(1, 9))])
+    )
+    return found
+
+
+def _version() -> Any:
+    return Environment.objects.get(name="demo").version_in_force(datetime.now(UTC))
+
+
+def test_a_seal_that_died_before_the_registry_knew_is_told_to_it_the_next_time(
+    ssmd: Ssmd, spec: ArchiveSpec
+) -> None:
+    seal_day(spec.open(), DAY, now_ns=time.time_ns())
+    two_days_later = datetime(2025, 12, 16, 12, tzinfo=UTC)
+    assert sealing.days_due(_version(), now=two_days_later) == [DAY]
+
+    answer = ssmd("data", "seal", "--date", DAY.isoformat())
+
+    assert answer.code == 0
+    assert "version 1 holds everything" in answer.err
+    assert SealedDay.objects.get(feed__name=FEED, date=DAY).version == 1
+    assert sealing.days_due(_version(), now=two_days_later) == []
+
+
+def test_a_day_of_long_ago_that_was_never_sealed_is_due(ssmd: Ssmd, spec: ArchiveSpec) -> None:
+    from ssmd.tasks import record_parts_of
+
+    record_parts_of("demo")
+
+    assert sealing.days_due(_version(), now=datetime(2026, 6, 1, tzinfo=UTC)) == [DAY]
+
+
+@pytest.mark.slow
+def test_logs_are_not_among_the_data(tmp_path: Path) -> None:
+    """In a process of its own: this one has loaded what logs long ago."""
+    code = (
+        "import sys; from ssmd.cli import main; main._module('data'); main._log_to_stderr();"
+        "import structlog; structlog.get_logger().info('day sealed')"
+    )
+    environment = {"DJANGO_SETTINGS_MODULE": "ssmd.settings", "SSMD_HOME": str(tmp_path), "PATH": ""}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
+
+    assert done.stdout == b""
+    assert b"day sealed" in done.stderr
