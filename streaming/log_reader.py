@@ -103,8 +103,8 @@ class CaptureLogReader:
 
     def _read_last_of_segment(self, max_bytes: int) -> list[Record]:
         """A segment that is followed is complete: what cannot be read now never can be."""
+        following = self._following()  # looked for first: what is written meanwhile may end this segment, too
         found = self._read_on(max_bytes)
-        following = self._following()
         if found or following is None:
             return found
         if int(following.stem) <= self._next_n:  # it begins where this one was left
