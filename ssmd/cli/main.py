@@ -107,7 +107,7 @@ def _module(noun: str) -> Any:
 def _log_to_stderr() -> None:
     """Data go to stdout, and nothing else; processes set their own logs later."""
     if structlog := sys.modules.get("structlog"):  # who has not loaded it does not log
-        structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 def _call(noun: str, options: dict[str, Any]) -> int:
