@@ -1,6 +1,7 @@
 """Every fault that this release claims to handle has a test that goes through `prove`."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ CLAIMED = [
 ]
 
 
+@cache
 def proven() -> set[str]:
     """The ids of all tests that are marked with them and go through `prove`."""
     found: set[str] = set()
