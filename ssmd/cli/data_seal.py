@@ -177,21 +177,26 @@ def run_verify(
     rows: list[dict[str, Any]] = []
     looked = 0
     for one in days:
-        found, files = verify_one(version, one, deep=deep, progress=_files_counter(stderr, one))
+        with _damage_named():
+            found, files = verify_one(version, one, deep=deep, progress=_files_counter(stderr, one))
         looked += files
         rows += [_finding(one, finding) for finding in found]
     rows += [_finding(on, finding) for finding in _in_logs(version)]
-    if output != "table":
-        stdout.write(render(rows, _FOUND_SHOWN, as_=output))
-    elif rows:
-        stdout.write(render(rows, _FOUND_SHOWN))
-    else:
-        stdout.write(f"{_counted(len(days), 'day')}, {_counted(looked, 'file')}: all sound.\n")
-    if on and not looked:
+    if on and not looked and not rows:
         problem = f"Nothing of feed '{version.feed.name}' is recorded on {on}"
         raise Refused(
             [Reason(problem, "`ssmd data inventory` shows the days.")], exit_code=ExitCode.NOT_FOUND
         )
+    if output != "table":
+        stdout.write(render(rows, _FOUND_SHOWN, as_=output))
+    elif rows:
+        stdout.write(render(rows, _FOUND_SHOWN))
+    elif not days:
+        stdout.write(
+            "The registry knows no sealed day; `ssmd data reindex --all` tells it what is archived.\n"
+        )
+    else:
+        stdout.write(f"{_counted(len(days), 'day')}, {_counted(looked, 'file')}: all sound.\n")
     return ExitCode.INTEGRITY if rows else 0
 
 

@@ -60,6 +60,13 @@ def test_a_day_of_long_ago_that_was_never_sealed_is_due(ssmd: Ssmd, spec: Archiv
     assert sealing.days_due(_version(), now=datetime(2026, 6, 1, tzinfo=UTC)) == [DAY]
 
 
+def test_nothing_is_called_sound_where_nothing_was_looked_at(ssmd: Ssmd) -> None:
+    every, one = ssmd("data", "verify"), ssmd("data", "verify", "--date", "2020-01-01")
+
+    assert (every.code, every.out.partition(";")[0]) == (0, "The registry knows no sealed day")
+    assert (one.code, one.out) == (4, "")
+
+
 @pytest.mark.slow
 def test_logs_are_not_among_the_data(tmp_path: Path) -> None:
     """In a process of its own: this one has loaded what logs long ago."""
