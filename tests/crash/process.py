@@ -11,7 +11,7 @@ from datetime import date
 from archive import archiver, shipper
 from streaming import room
 
-SEGMENT_BYTES, PART_BYTES, PART_SECONDS = 200_000, 200_000, 0.5
+SEGMENT_BYTES, PART_BYTES, PART_SECONDS = 2_000_000, 200_000, 0.5
 ENVIRONMENT = "demo"
 
 

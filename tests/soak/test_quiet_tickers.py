@@ -19,7 +19,7 @@ PUTS = 'ssmd_store_operations_total{operation="put",result="ok",store="directory
 MOST_MIB = 1_000  # of this process: the day's events, and what pytest takes
 
 
-@pytest.mark.soak(minutes=9)
+@pytest.mark.soak(minutes=6)
 @pytest.mark.timeout(1_800)
 def test_a_hundred_thousand_quiet_tickers_are_sealed(tmp_path: Path) -> None:
     archive = archive_in(tmp_path)
