@@ -8,9 +8,11 @@ import msgspec
 import pytest
 
 from archive import layout, seal_manifest
+from archive import manifest as raw_manifest
 from archive.damage import Finding
 from archive.gc import KEEP_NS, remove, superfluous
 from archive.normalized_read import split
+from archive.raw import part_keys, read_manifest
 from archive.rows import StoredRows, compress, pieces
 from archive.seal import Archive, seal_day
 from archive.seal_events import read_index
@@ -148,3 +150,35 @@ def stored(store: Store, key: str, rows: bytes) -> StoredRows:
         sha256=hashlib.sha256(data).hexdigest(),
         sha256_rows=hashlib.sha256(rows).hexdigest(),
     )
+
+
+@pytest.mark.parametrize("change_of", [{"tickers": ["M1", "M9"]}, {"marks": []}, {"connections": [7]}])
+def test_a_part_manifest_that_says_something_else_than_its_lines_is_found_by_looking_deep(
+    archive: Archive, change_of: dict[str, object]
+) -> None:
+    [key, *_] = part_keys(archive.raw, FEED, DAY)
+    forged = msgspec.structs.replace(read_manifest(archive.raw, key), **change_of)
+    change(archive.raw, key.manifest, lambda _: raw_manifest.encode(forged))
+
+    assert found(archive) == []
+    assert [one.problem for one in found(archive, deep=True)] == [
+        f"says other {next(iter(change_of))} than its rows"
+    ]
+
+
+def test_a_manifest_that_the_registry_knows_otherwise_or_that_is_gone_is_found(archive: Archive) -> None:
+    problems = [one.problem for one in verify_day(archive, DAY, known={1: "0" * 64, 2: "0" * 64})]
+
+    assert problems == ["is not the manifest that the registry knows: its SHA-256 differs", "is gone"]
+
+
+def test_totals_that_are_not_those_of_the_files_are_found(archive: Archive) -> None:
+    manifest = latest(archive.raw, FEED, DAY)
+    assert manifest is not None
+    forged = msgspec.structs.replace(manifest, raw_rows=manifest.raw_rows + 1, marks=manifest.marks[1:])
+    change(archive.raw, layout.seal_key(FEED, DAY, 1), lambda _: seal_manifest.encode(forged))
+
+    problems = [one.problem for one in found(archive)]
+
+    assert problems[0].startswith(f"says raw_rows {manifest.raw_rows + 1}")
+    assert problems[1:] == ["holds other marks than its lines"]
