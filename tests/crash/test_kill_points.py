@@ -95,7 +95,8 @@ def _soaks() -> list[ParameterSet]:
 def test_every_kill_point_loses_nothing(
     tmp_path: Path, template: Template, recordings: Path, point: str, times: int, window: int
 ) -> None:
-    survive(tmp_path / "home", template, windows(recordings)[window], point, times, speed="60")
+    speed = "60" if window < WINDOWS - LARGE else "20"
+    survive(tmp_path / "home", template, windows(recordings)[window], point, times, speed=speed)
 
 
 def test_every_failpoint_has_its_cases() -> None:
