@@ -1,15 +1,18 @@
 """What a session's normalizer knew at the end of a sealed day, so that the next day need not read it from its first record.
 
-A short cut, never a source: it is a function of raw lines and of the code that read them, and is taken only from the
-same version of the code. Without it the session is read again from its beginning.
+A short cut, never a source: it is a function of raw lines and of the code that read them, and is taken only where that
+code is still the same, byte for byte. Without it the session is read again from its beginning.
 """
 
 import hashlib
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
+from pathlib import Path
 
 import msgspec
 
+import streaming
 from archive import layout, seal_manifest
 from archive.files import Damaged
 from archive.rows import StoredRows, compress, pieces, put_rows
@@ -18,12 +21,28 @@ from archive.store import Store
 from streaming.kalshi.normalizer import Normalizer, NormalizerState
 
 LEVEL = 3
-_Carried = dict[str, tuple[int, bytes]]  # of each session: the last n, and the state behind it
+_States = dict[str, tuple[int, bytes]]  # of each session: the last n, and the state behind it
+_READERS = ("book", "events", "fold", "kalshi/*", "marks", "records", "wire*", "delta_message")
 
 
-def put_carry(store: Store, plan: Plan, shard: int, found: _Carried) -> StoredRows:
+class _Carried(msgspec.Struct):
+    reader: str
+    sessions: _States
+
+
+@cache
+def reader_sha256() -> str:
+    """What the modules that make events of frames look like: another text may know other things."""
+    digest = hashlib.sha256()
+    for pattern in _READERS:
+        for path in sorted(Path(streaming.__file__).parent.glob(f"{pattern}.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def put_carry(store: Store, plan: Plan, shard: int, found: _States) -> StoredRows:
     """Store what the sessions of one shard knew at the end."""
-    rows = msgspec.msgpack.encode(dict(sorted(found.items())))
+    rows = msgspec.msgpack.encode(_Carried(reader_sha256(), dict(sorted(found.items()))))
     data = compress(rows, level=LEVEL)
     stored = StoredRows(
         key=f"{layout.seal_prefix(plan.feed, plan.date)}{plan.version:04d}.state-{shard:03d}.zst",
@@ -37,11 +56,11 @@ def put_carry(store: Store, plan: Plan, shard: int, found: _Carried) -> StoredRo
 
 
 def taken_up(
-    store: Store, plan: Plan, session: str, first_n: int, code_version: str, is_mine: Callable[[str], bool]
+    store: Store, plan: Plan, session: str, first_n: int, is_mine: Callable[[str], bool]
 ) -> Normalizer | None:
     """A normalizer that stands just before record `first_n`; None where the day before does not tell."""
     before = seal_manifest.latest(store, plan.feed, plan.date - timedelta(days=1))
-    if before is None or before.code_version != code_version:
+    if before is None:
         return None
     states = [state for state in _states(store, before, session, first_n - 1) if state is not None]
     if len(states) != len(before.shards):
@@ -59,6 +78,7 @@ def _states(store: Store, before: DayManifest, session: str, last_n: int) -> lis
             rows = b"".join(pieces(store, shard.carry))
         except Damaged:
             return []
-        n, state = msgspec.msgpack.decode(rows, type=_Carried).get(session, (0, b""))
+        carried = msgspec.msgpack.decode(rows, type=_Carried)
+        n, state = carried.sessions.get(session, (0, b"")) if carried.reader == reader_sha256() else (0, b"")
         found.append(msgspec.msgpack.decode(state, type=NormalizerState) if n == last_n else None)
     return found

@@ -1,5 +1,6 @@
 """The key of every object in the archive, built and read in this one place."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -20,6 +21,7 @@ RAW_FILES = {
 FOLDERS = {"trade": "trade", "orderbook": "orderbook", "market_status": "status", "ticker": "ticker"}
 
 _DATA, _MANIFEST, _EVENTS = ".jsonl.zst", ".json", ".capnp.zst"
+_LONGEST_SEGMENT = 200  # of a key: file systems take 255 bytes
 _MANIFEST_KEY = re.compile(
     r"(?P<feed>[^/]+)/(?P<day>\d{4}/\d{2}/\d{2})/_parts/(?P<session>[^/]+)/(?P<first>\d{20})-(?P<last>\d{20})\.json"
 )
@@ -107,7 +109,15 @@ def events_prefix(feed: str, schema: str, on: date) -> str:
 def events_file(feed: str, schema: str, folder: str, on: date, ticker: str, *, version: int = 1) -> str:
     """A sealed normalized file, e.g. `kalshi/v2/trade/2025/12/14/INXD-25-B4000/data.capnp.zst`."""
     suffix = f".v{version}" if version > 1 else ""
-    return f"{escape(feed)}/{schema}/{folder}/{on:%Y/%m/%d}/{escape(ticker)}/data{suffix}{_EVENTS}"
+    return f"{escape(feed)}/{schema}/{folder}/{on:%Y/%m/%d}/{_folder_of(ticker)}/data{suffix}{_EVENTS}"
+
+
+def _folder_of(ticker: str) -> str:
+    """The ticker, escaped; one that is too long for a folder's name is cut, and told apart by a hash of the whole."""
+    escaped = escape(ticker)
+    if len(escaped) <= _LONGEST_SEGMENT:
+        return escaped
+    return f"{escaped[: _LONGEST_SEGMENT - 33]}.{hashlib.sha256(ticker.encode()).hexdigest()[:32]}"
 
 
 def index_file(feed: str, schema: str, on: date, *, version: int, shard: int) -> str:

@@ -34,7 +34,7 @@ from archive.seal_raw import joined, seal_hour
 from archive.seal_steps import Step as Step
 from archive.seal_steps import bus_report, raw_report, shard_report
 from archive.session_marks import SessionMark
-from archive.store import OtherContent, Store
+from archive.store import OtherContent, Store, bind_owner
 from archive.stored_identities import read_identities
 from streaming import failpoints, marks
 from streaming.wire import SCHEMA_FOLDER
@@ -69,6 +69,8 @@ def seal_day(
     archive: Archive, on: date, *, now_ns: int, again: bool = False, run: Runner = in_this_process
 ) -> DayManifest:
     """Seal what there is of a day as its next version; raises NothingNew, NothingRecorded, Damaged, StoreError."""
+    for store in (archive.raw, archive.normalized):
+        bind_owner(store, archive.feed, archive.environment)
     failpoints.reach("seal.before_plan")
     plan, base = plan_day(archive.raw, archive.feed, archive.environment, on, now_ns=now_ns, again=again)
     failpoints.reach("seal.after_plan")
@@ -112,7 +114,6 @@ def do_step(archive: Archive, on: date, version: int, step: Step) -> None:
             base,
             step.number,
             work=work,
-            code_version=archive.code_version,
         )
 
 

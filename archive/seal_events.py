@@ -33,7 +33,6 @@ def seal_shard(
     shard: int,
     *,
     work: Path,
-    code_version: str,
 ) -> Shard:
     """Write, read back and commit one shard; what an earlier attempt committed is taken as it is."""
     key = layout.step_key(plan.feed, plan.date, plan.version, f"shard-{shard:03d}")
@@ -42,7 +41,7 @@ def seal_shard(
         return done
     expected = sum(part.raw_bytes for part in plan.parts) // plan.shards
     spill = Spill(work / f"shard-{shard:03d}", FOLDERS, expected_bytes=expected)
-    events = ShardEvents(raw, plan, base, shard, code_version=code_version)
+    events = ShardEvents(raw, plan, base, shard)
     for event in events:
         spill.add(*event)
     before = _index_of(normalized, base, shard)

@@ -28,11 +28,8 @@ _END = b'"session_end"'
 class ShardEvents:
     """The events of the tickers of one shard, in order of receive time; what the others need is only counted."""
 
-    def __init__(
-        self, raw: Store, plan: Plan, base: DayManifest | None, shard: int, *, code_version: str = ""
-    ) -> None:
+    def __init__(self, raw: Store, plan: Plan, base: DayManifest | None, shard: int) -> None:
         self._raw, self._plan, self._base, self._shard = raw, plan, base, shard
-        self._code_version = code_version
         self._sessions: dict[str, Normalizer] = {}
         self._ended: set[str] = set()
         self._mine: dict[str, bool] = {}
@@ -78,7 +75,7 @@ class ShardEvents:
         """A session that began on an earlier day goes on from there: its books reach into this day."""
         if first.n == 1:
             return Normalizer(first.session)
-        known = taken_up(self._raw, self._plan, first.session, first.n, self._code_version, self._is_mine)
+        known = taken_up(self._raw, self._plan, first.session, first.n, self._is_mine)
         if known is not None:
             return known
         normalizer = Normalizer(first.session)

@@ -18,11 +18,10 @@ from archive.seal_manifest import Plan
 from ssmd.archives import ArchiveSpec
 from ssmd.runtime.launcher import die_with_parent
 
-# How long a worker may take for one step before the steps are done here.
-STEP_SECONDS = 900.0
 LOOK_SECONDS = 0.5
+IDLE_LOOKS = 3  # that no worker has a step in hand, before what is missing is done here
 # A queue of its own: hours of work must not stand before what is done every five seconds.
-SEAL_QUEUE = "seal"
+SEAL_QUEUE, STEP_TASK = "seal", "ssmd.tasks.seal_step"
 
 Progress = Callable[[int, int], None]
 
@@ -77,15 +76,13 @@ def in_workers(spec: ArchiveSpec, *, progress: Progress = quiet) -> Runner:
     def run(archive: Archive, plan: Plan, steps: list[Step]) -> None:
         for step in steps:
             seal_step.delay(spec.environment, plan.date.isoformat(), plan.version, step.kind, step.number)
-        missing, deadline = list(steps), time.monotonic() + STEP_SECONDS
-        while missing and time.monotonic() < deadline:
-            before = len(missing)
+        missing, idle = list(steps), 0
+        while missing and idle < IDLE_LOOKS:
+            time.sleep(LOOK_SECONDS)
             missing = [step for step in missing if archive.raw.head(step.key(plan)) is None]
-            if len(missing) < before:
-                deadline = time.monotonic() + STEP_SECONDS
             progress(len(steps) - len(missing), len(steps))
-            time.sleep(LOOK_SECONDS if missing else 0)
-        for step in missing:
+            idle = 0 if not missing or _is_at_work() else idle + 1
+        for step in missing:  # it failed there: here it is told why
             do_step(archive, plan.date, plan.version, step)
 
     return run
@@ -95,6 +92,20 @@ def best_runner(spec: ArchiveSpec, *, progress: Progress = quiet) -> Runner:
     """Workers, if any takes tasks of the queue for seals; this machine's cores otherwise."""
     has_workers = _somebody_takes(SEAL_QUEUE)
     return in_workers(spec, progress=progress) if has_workers else in_processes(spec, progress=progress)
+
+
+def _is_at_work() -> bool:
+    """Whether any worker has a step in hand."""
+    from kombu.exceptions import OperationalError
+
+    from ssmd.celery import app
+
+    try:
+        inspect = app.control.inspect(timeout=1.0)
+        in_hand = [inspect.active() or {}, inspect.reserved() or {}]
+    except (OperationalError, OSError):
+        return False
+    return any(task["name"] == STEP_TASK for found in in_hand for tasks in found.values() for task in tasks)
 
 
 def _somebody_takes(queue: str) -> bool:

@@ -3,21 +3,23 @@
 import os
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from datetime import date, datetime, timedelta
 from getpass import getuser
 
 import msgspec
+import structlog
 from django.db.models import Max
 from django.utils import timezone
 
 from archive.damage import Finding
 from archive.day_lines import as_it_stands
 from archive.day_rows import renew_days
+from archive.files import Damaged
 from archive.gc import NotYet, Superfluous, remove, superfluous
 from archive.inventory import record_sealed_day
 from archive.plan import NothingNew, NothingRecorded
-from archive.seal import Archive, seal_day
+from archive.seal import Archive, Runner, seal_day
 from archive.seal_manifest import SCHEMA, DayManifest
 from archive.store import remove_leftovers
 from archive.verify import verify_day
@@ -32,8 +34,10 @@ from registry.models import (
 )
 from registry.refusal import Reason, Refused
 from ssmd.archived import archived_in
-from ssmd.archives import archives_of
+from ssmd.archives import ArchiveSpec, archives_of
 from ssmd.seal_runners import Progress, best_runner, quiet
+
+log = structlog.get_logger()
 
 SEAL_AFTER = timedelta(hours=2)
 LOOK_BACK_DAYS = 30
@@ -79,9 +83,7 @@ def seal_one(
     spec = archives_of(version)
     with DeploymentLog.record(version, action, trigger=trigger, by=_who(), on=on) as run:
         try:
-            manifest = seal_day(
-                spec.open(), on, now_ns=time.time_ns(), again=again, run=best_runner(spec, progress=progress)
-            )
+            manifest = _seal_all(spec, on, again=again, run=best_runner(spec, progress=progress))
         except NothingNew as nothing:
             run.skip(str(nothing))
             if _versions_told(version).get(on, 0) < nothing.version:
@@ -93,6 +95,16 @@ def seal_one(
         run.detail = {"version": manifest.version, "records": manifest.raw_rows, "events": manifest.events}
         record_parts_of(version.environment.name)
         record_sealed_day(archived_in(version), on, now_ns=time.time_ns())
+    return manifest
+
+
+def _seal_all(spec: ArchiveSpec, on: date, *, again: bool, run: Runner) -> DayManifest:
+    """Seal what there is now: where an older plan was waiting to be finished, what came since is sealed behind it."""
+    begun_ns = time.time_ns()
+    manifest = seal_day(spec.open(), on, now_ns=begun_ns, again=again, run=run)
+    if manifest.sealed_ns < begun_ns:
+        with suppress(NothingNew):
+            manifest = seal_day(spec.open(), on, now_ns=time.time_ns(), run=run)
     return manifest
 
 
@@ -171,6 +183,10 @@ def collectable(version: EnvironmentVersion, on: date | None) -> dict[date, Supe
         except NotYet as error:
             if on:
                 raise Refused([Reason(str(error), "Its parts are kept until then.")]) from error
+        except Damaged as error:  # one day's damage keeps its own parts only
+            if on:
+                raise
+            log.error("nothing of this day is removed", day=str(one), error=str(error))
     return found
 
 

@@ -84,6 +84,13 @@ def test_no_ticker_leaves_its_prefix(ticker: str) -> None:
     assert "/" not in folder and "." not in folder and folder
 
 
+def test_tickers_too_long_for_a_folder_are_cut_and_told_apart() -> None:
+    keys = {layout.events_file("kalshi", "v2", "trade", DAY, "." * 199 + end) for end in "ab"}
+
+    assert len(keys) == 2
+    assert all(len(part) <= 200 for key in keys for part in key.split("/"))
+
+
 def test_the_key_of_a_provisional_part_says_what_it_holds() -> None:
     key = layout.EventsKey("kalshi-sim", "v2", DAY, "20251214T001000.000000001Z", 7, 99)
 

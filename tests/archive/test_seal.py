@@ -278,7 +278,7 @@ def test_what_two_sessions_recorded_at_once_stands_once_in_the_events_and_twice_
     assert manifest.overlap > 38
 
 
-@pytest.mark.parametrize("ticker", ["../../../etc/passwd", "..", "a/b/c", "T79.9999", "=2F", " "])
+@pytest.mark.parametrize("ticker", ["../../../etc/passwd", "..", "a/b/c", "T79.9999", "=2F", " ", "." * 200])
 def test_a_hostile_ticker_stays_in_its_folder(archive: Archive, ticker: str) -> None:
     add_session(archive.raw, ONE, records([START, *frames(ticker), END]))
 
