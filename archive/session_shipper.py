@@ -22,7 +22,7 @@ from streaming.capture_log import (
     names_of,
     segments,
 )
-from streaming.dead_session import PUBLISHED, end_dead_session, is_end, last_record
+from streaming.dead_session import FOLLOWED, PUBLISHED, end_dead_session, is_end, last_record
 from streaming.records import Record
 
 log = structlog.get_logger()
@@ -185,7 +185,8 @@ class SessionShipper:
     def trim(self) -> None:
         """Delete segments that nobody needs any more; the last one stays, it tells how the session ended."""
         is_over = self.ended_ns is not None and not is_writer_alive(self.folder)
-        needed_after = self.shipped if is_over else min(self.shipped, Cursor(self.folder / PUBLISHED).load())
+        others = () if is_over else (Cursor(self.folder / name).load() for name in (PUBLISHED, FOLLOWED))
+        needed_after = min((self.shipped, *others))
         paths = segments(self.folder)
         for path, following in pairwise(paths):
             if int(following.stem) > needed_after:  # something stays, so that a dead session can be ended

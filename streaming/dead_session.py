@@ -11,6 +11,7 @@ from streaming.log_reader import CaptureLogError, CaptureLogReader, Cursor, name
 from streaming.records import Kind, Record
 
 PUBLISHED = "published.cursor"
+FOLLOWED = "followed.cursor"  # of the conversation, while the session lives
 SHIPPED = "shipped.cursor"
 ANNOUNCED = "announced"
 

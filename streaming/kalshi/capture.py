@@ -14,6 +14,7 @@ from streaming.kalshi.back_off import BackOff
 from streaming.kalshi.capture_config import CaptureConfig
 from streaming.kalshi.consequences import Consequences
 from streaming.kalshi.findings import Finding
+from streaming.kalshi.followed import FollowedLog
 from streaming.kalshi.frame_counts import FrameCounts
 from streaming.kalshi.handshake import cause_of, key_refused, retry_after, status_of
 from streaming.kalshi.markets import MarketBoard
@@ -21,7 +22,6 @@ from streaming.kalshi.overflow import CAUSE, Overflow
 from streaming.kalshi.session import KalshiSession, ProtocolError
 from streaming.kalshi.socket import NO_CLOSE, TOO_LARGE, KalshiSocket
 from streaming.lifetime import result_of
-from streaming.log_reader import CaptureLogReader
 from streaming.recording import OpenGaps
 from streaming.records import Kind, Record
 from streaming.session_clock import SessionClock
@@ -51,7 +51,7 @@ class Capture:
             capture_log, self._gaps, board, feed=config.feed, overflow=self.overflow
         )
         self.listing_due = self._consequences.listing_due
-        self._reader = CaptureLogReader(capture_log.folder)
+        self._reader = FollowedLog(capture_log.folder, self._give_up)
         self._connection = 0
         self._last_frame = (0, 0)  # (n, recv_ns) of this connection's last frame
         self._end_is_expected = False
@@ -98,6 +98,7 @@ class Capture:
 
     def on_time(self) -> None:
         """Once a second."""
+        self._reader.remember()
         if self._session is None:
             return
         self._want_what_is_known(self._session)

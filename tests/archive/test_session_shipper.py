@@ -12,7 +12,7 @@ from archive.shipper import Shipper
 from archive.store import DirectoryStore
 from streaming import marks
 from streaming.capture_log import Cursor, segments
-from streaming.dead_session import PUBLISHED
+from streaming.dead_session import FOLLOWED, PUBLISHED
 from tests.archive.conftest import FEED, SessionMaker, add_trades, archived, die, make_config, read_all
 
 DAY = date(2025, 12, 14)
@@ -87,11 +87,26 @@ def test_segments_are_deleted_when_shipped_and_published(
     assert segments(log.folder) == before  # nothing is published yet
 
     Cursor(log.folder / PUBLISHED).store(60)
+    Cursor(log.folder / FOLLOWED).store(90)
     ship()
 
     left = segments(log.folder)
     assert len(left) < len(before)
     assert int(left[0].stem) <= 60 < int(left[1].stem)
+
+
+def test_what_the_conversation_has_not_read_yet_stays(
+    session: SessionMaker, ship: Any, store: DirectoryStore
+) -> None:
+    log = session(segment_bytes=2_000)
+    add_trades(log, 100)
+    Cursor(log.folder / PUBLISHED).store(log.last_n)
+    Cursor(log.folder / FOLLOWED).store(30)
+
+    ship()
+
+    left = segments(log.folder)
+    assert int(left[0].stem) <= 30 < int(left[1].stem)
 
 
 def test_shipping_goes_on_though_the_segment_read_last_was_deleted(
@@ -102,6 +117,7 @@ def test_shipping_goes_on_though_the_segment_read_last_was_deleted(
     for _ in range(20):
         add_trades(log, 7)
         Cursor(log.folder / PUBLISHED).store(log.last_n)
+        Cursor(log.folder / FOLLOWED).store(log.last_n)
         shipper.step()
 
     assert [record.n for record in archived(store)] == list(range(1, 142))
@@ -114,6 +130,7 @@ def test_a_trimmed_session_is_taken_up_where_it_stands(
     log = session(segment_bytes=2_000)
     add_trades(log, 100)
     Cursor(log.folder / PUBLISHED).store(log.last_n)
+    Cursor(log.folder / FOLLOWED).store(log.last_n)
     ship()
     assert int(segments(log.folder)[0].stem) > 1
     add_trades(log, 5)
