@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # The order of starting. Later ones need the earlier ones.
+_ROOT = Path(__file__).resolve().parents[2]
 START_ORDER = ("nats", "valkey", "exchange", "connector", "shipper", "archiver", "web", "worker", "beat")
 # The order of stopping, step by step: no new frames, the bus drained, the last part written, then the rest.
 STOP_ORDER = (
@@ -99,7 +100,8 @@ def of_environment(name: str, *, web_port: int) -> list[Program]:
 
 def of_schedule() -> list[Program]:
     """Celery: one worker with two threads (a slow venue must not hold up the inventory), and the clock."""
-    celery = (sys.executable, "-m", "celery", "-A", "ssmd.celery")
+    # Celery imports from where it works: a folder `archive` there, as SSMD_HOME has one, would hide our package.
+    celery = (sys.executable, "-m", "celery", "-A", "ssmd.celery", "--workdir", str(_ROOT))
     quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
     return [
         Program(

@@ -17,7 +17,7 @@ from tests.running import free_port, until
 from tests.streaming.kalshi.frames import delta, snapshot, trade
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
-DAY = "2025-12-14"
+DAY, ROOT = "2025-12-14", Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -67,7 +67,18 @@ def test_workers_that_take_the_queue_of_seals_do_its_steps(one: System) -> None:
     one.start("valkey", str(binary), "--port", str(port), "--bind", "127.0.0.1", "--save", "")
     until(lambda: _listens(port), what="valkey listens")
     one.environment["REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
-    celery = (sys.executable, "-m", "celery", "-A", "ssmd.celery", "worker", "-Q", "seal")
+    celery = (
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "ssmd.celery",
+        "--workdir",
+        str(ROOT),
+        "worker",
+        "-Q",
+        "seal",
+    )
     one.start("worker", *celery, "--pool", "threads", "--concurrency", "2", "--loglevel", "INFO")
     until(lambda: " ready." in one.log("worker"), seconds=60, what="the worker is ready")
 

@@ -89,6 +89,7 @@ def address(model: type[models.Model], page: str, *arguments: object) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=arguments)
 
 
+@pytest.mark.slow
 def test_a_list_of_more_rows_asks_no_more(operator: Client) -> None:
     def queries(model: type[models.Model]) -> int:
         with CaptureQueriesContext(
