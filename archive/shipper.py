@@ -200,6 +200,7 @@ class Shipper:
             self._sessions.pop(folder)[1].release()
 
     def _finish(self) -> None:
+        self._keep_house()  # who is stopped right after its start has followed nothing yet
         for folder in list(self._sessions):
             self._guarded(folder, SessionShipper.finish)
         self._measure()

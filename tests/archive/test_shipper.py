@@ -1,9 +1,10 @@
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from archive.shipper import environment_lock
+from archive.shipper import Shipper, environment_lock
 from archive.store import DirectoryStore
 from registry.refusal import ExitCode, Refused
 from streaming.capture_log import segments
@@ -69,3 +70,15 @@ def test_one_session_of_an_odd_shape_does_not_stop_the_others(
     ship()
 
     assert len(archived(store, "sound")) == 6
+
+
+def test_a_shipper_that_is_stopped_before_its_first_turn_ships_what_there_is(
+    session: SessionMaker, capture: Path, store: DirectoryStore
+) -> None:
+    add_trades(session(), 20)
+    halt = threading.Event()
+    halt.set()
+
+    Shipper(make_config(capture, store), halt).work()
+
+    assert len(archived(store)) == 21
