@@ -17,7 +17,7 @@ from archive.seal import Archive
 from archive.store import DirectoryStore
 from streaming.capture_log import is_writer_alive
 from streaming.dead_session import has_ended, last_record, unannounced
-from streaming.log_reader import Cursor
+from streaming.log_reader import Cursor, segments
 from tests.crash import process
 from tests.end_to_end.system import ENVIRONMENT, FEED, System
 from tests.running import until
@@ -140,7 +140,9 @@ def _is_told(one: Scene) -> bool:
 
 
 def _logs(one: Scene) -> list[Path]:
-    return sorted((one.home / "capture" / ENVIRONMENT).glob("*/writer.lock"))
+    """Of sessions that recorded anything: one that died before its first segment had its name left nothing to tell."""
+    locks = sorted((one.home / "capture" / ENVIRONMENT).glob("*/writer.lock"))
+    return [lock for lock in locks if segments(lock.parent)]
 
 
 def _reached(cursor: Path, folder: Path) -> bool:
