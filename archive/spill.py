@@ -12,7 +12,7 @@ import google_crc32c
 
 from archive.objects import StoreError
 
-BUCKET_BYTES = 32 * 1024 * 1024  # about what is in memory when a bucket is read
+BUCKET_BYTES = 8 * 1024 * 1024  # about what is in memory when a bucket is read
 MOST_BUCKETS = 512
 _HEAD = struct.Struct("<IBQHQHI")  # ticker, folder, recv_ns, session, n, k, length
 _FLUSH_BYTES = 256 * 1024
