@@ -17,10 +17,11 @@ from tenacity import (
 )
 
 from archive import manifest as manifests
-from archive.files import Damaged, decompressed
 from archive.layout import PartKey, parse_manifest_key, session_prefix
 from archive.manifest import Part, PartManifest
 from archive.raw import read_manifest
+from archive.rows import put_rows
+from archive.seal_manifest import planned
 from archive.store import OtherContent, Store, StoreError, bind_owner
 from streaming import failpoints, metrics
 
@@ -87,18 +88,9 @@ class Committer:
         return Committed(missing, missing[-1].first_n - 1, version)
 
     def _put_data(self, part: Part) -> PartManifest:
-        key, manifest = part.manifest.key.data, part.manifest
-        try:
-            self._store.put_if_absent(key, part.data)
-        except OtherContent:
-            # Left without manifest by a shipper with another version of the compressor: the lines decide.
-            stored = self._store.get(key)
-            if _digest_of_lines(stored, manifest.raw_bytes) != manifest.sha256_rows:
-                raise
-            return msgspec.structs.replace(
-                manifest, stored_bytes=len(stored), sha256=manifests.digest(stored)
-            )
-        return manifest
+        """What a shipper with another version of the compressor left without manifest is taken if its lines are the same."""
+        put = put_rows(self._store, planned(part.manifest), part.data)
+        return msgspec.structs.replace(part.manifest, stored_bytes=put.stored_bytes, sha256=put.sha256)
 
     def _put_manifest(self, manifest: PartManifest) -> None:
         try:
@@ -111,13 +103,6 @@ class Committer:
         metrics.SHIPPER_STORE_ERRORS.labels(self._feed).inc()
         error = attempt.outcome.exception() if attempt.outcome else None
         log.warning("the store failed; trying again", error=str(error), attempt=attempt.attempt_number)
-
-
-def _digest_of_lines(data: bytes, raw_bytes: int) -> str:
-    try:
-        return manifests.digest(b"".join(decompressed(data, budget=raw_bytes)))
-    except Damaged:
-        return ""
 
 
 def missing_between(first_n: int, parts: Iterable[PartKey]) -> tuple[Missing, ...]:
