@@ -67,8 +67,9 @@ class Verdict:
 
 
 def read_ledger(path: Path) -> list[Sent]:
-    """The exchange's ground truth."""
-    return [_sent(json.loads(line)) for line in path.read_bytes().splitlines()]
+    """The exchange's ground truth; it may still be writing, and a line is one once its end is there."""
+    *lines, _being_written = path.read_bytes().split(b"\n")
+    return [_sent(json.loads(line)) for line in lines]
 
 
 def _sent(line: Mapping[str, object]) -> Sent:

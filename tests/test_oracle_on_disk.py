@@ -14,7 +14,7 @@ from archive.layout import PartKey, parse_manifest_key
 from archive.part import PartBuilder
 from archive.raw import read_lines, read_manifest
 from archive.store import DirectoryStore
-from tests.oracle import read_archive
+from tests.oracle import Sent, read_archive, read_ledger
 from tests.oracle_input import FEED, SESSION, faults, ledger, sent_on, whole
 
 
@@ -104,3 +104,10 @@ def test_a_part_without_its_manifest_is_not_archived(store: DirectoryStore) -> N
     store.delete(key_of(store).manifest)
 
     assert found(store)
+
+
+def test_a_line_that_the_exchange_is_still_writing_is_not_read_yet(tmp_path: Path) -> None:
+    ledger_file = tmp_path / "sent.ndjson"
+    ledger_file.write_bytes(b'{"conn":1,"frame":"whole"}\n{"conn":1,"frame":"be')
+
+    assert read_ledger(ledger_file) == [Sent(1, b"whole")]
