@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from archive.gaps import Loss, losses
 from archive.session_marks import (
+    CHANNELS,
     SILENT_NS,
     Run,
     SessionMark,
@@ -25,7 +26,6 @@ from archive.session_marks import (
 from registry.calendar import DAY_NS, Span, merged, midnight_ns, within, without
 from streaming import marks
 
-CHANNELS = ("orderbook", "trade", "ticker", "lifecycle")
 # Lost on the way to the bus: raw has it.
 _OF_THE_BUS = ("stream_hole", "oversize_event")
 
@@ -234,9 +234,21 @@ def _disjoint(spans: Iterable[tuple[int, int, Collection[str]]]) -> Iterator[tup
 
 
 def books_followed(seen: Evidence) -> int:
-    """The most books that a connection was ready with, at least 1: what the share of a lost one is of."""
-    ready = [at.mark for own in seen.sessions.values() for at in own]
-    return max([mark.tickers for mark in ready if isinstance(mark, marks.ConnectionReady)] + [1])
+    """The most books that a session's lines were ready with, at least 1: what the share of a lost one is of."""
+    return max([_books_of(own) for own in seen.sessions.values()] + [1])
+
+
+def _books_of(own: Iterable[SessionMark]) -> int:
+    """Of each line the most that one of its connections had."""
+    line_of: dict[int, int] = {}
+    most: Counter[int] = Counter()
+    for at in own:
+        if isinstance(at.mark, marks.ConnectionOpen):
+            line_of[at.mark.connection] = at.mark.line
+        if isinstance(at.mark, marks.ConnectionReady):
+            line = line_of.get(at.mark.connection, 0)
+            most[line] = max(most[line], at.mark.tickers)
+    return most.total()
 
 
 def missed(seen: Evidence, on: date) -> list[Loss]:

@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 from archive.layout import day_of
 from archive.session_marks import (
+    CHANNELS,
     SessionMark,
     by_session,
     captured,
     closes,
+    concerns,
     has_ended,
-    is_of_all,
     own_losses,
     ready,
 )
@@ -86,10 +87,17 @@ def _end(
 
 
 def _stopped_since(own: Sequence[SessionMark], from_ns: int) -> int:
-    """A planned stop begins where the last connection ended, if no other loss began there."""
-    before = [end for mark, (_, end) in own_losses(own) if is_of_all(mark) and mark.cause != PLANNED_STOP]
-    before += [end for _, end in ready(own, until_ns=from_ns)]
-    return min(from_ns, max(before, default=from_ns))
+    """A planned stop begins where the first line's last connection ended, if no other loss began there."""
+    return min([from_ns, *(_last_known(own, channel, from_ns) for channel in CHANNELS)])
+
+
+def _last_known(own: Sequence[SessionMark], channel: str, from_ns: int) -> int:
+    """Until when the session recorded this channel, or owned up to losing it."""
+    ends = [
+        end for mark, (_, end) in own_losses(own) if concerns(mark, channel) and mark.cause != PLANNED_STOP
+    ]
+    ends += [end for _, end in ready(own, channel, until_ns=from_ns)]
+    return max(ends, default=from_ns)
 
 
 def by_day(loss: Loss, *, today: date) -> Iterator[DayOfLoss]:

@@ -11,6 +11,8 @@ from registry.calendar import merged as merged_spans
 from registry.calendar import without as spans_without
 from streaming import marks
 
+# What a session can record; each is tiled for itself.
+CHANNELS = ("orderbook", "trade", "ticker", "lifecycle")
 # Parts are committed at the latest every 60 s: a session that let none come for so long is taken for dead.
 SILENT_NS = 120 * 10**9
 FOR_EVER_NS = 2**63 - 1
@@ -106,12 +108,14 @@ def is_crash(mark: marks.Mark) -> bool:
 
 def is_of_all(mark: marks.GapOpen) -> bool:
     """Whether the loss is of the whole session: every channel, every market."""
-    return not mark.tickers and not mark.sid
+    return not mark.tickers and not mark.sid and not mark.channels
 
 
 def concerns(mark: marks.GapOpen, channel: str) -> bool:
     """Whether a loss is of this whole channel; one of an unknown subscription may be of any."""
-    return not mark.tickers and (not mark.sid or mark.channel in ("", channel))
+    if mark.tickers or (mark.channels and channel not in mark.channels):
+        return False
+    return not mark.sid or mark.channel in ("", channel)
 
 
 def captured(
@@ -121,12 +125,18 @@ def captured(
 
     `own` are its marks in order; a connection of which no end is known lasts until `until_ns`.
     """
-    lost = [span for at, span in own_losses(own) if _is_lost(at, channel)]
-    return spans_without(ready(own, until_ns=until_ns), merged_spans(lost))
+    if channel is None:
+        return _common(captured(own, channel=one, until_ns=until_ns) for one in CHANNELS)
+    lost = [span for at, span in own_losses(own) if concerns(at, channel)]
+    return spans_without(ready(own, channel, until_ns=until_ns), merged_spans(lost))
 
 
-def _is_lost(mark: marks.GapOpen, channel: str | None) -> bool:
-    return is_of_all(mark) if channel is None else concerns(mark, channel)
+def _common(each: Iterable[list[Span]]) -> list[Span]:
+    """The times that lie in all of them."""
+    first, *others = each
+    for spans in others:
+        first = spans_without(first, spans_without([(0, FOR_EVER_NS)], spans))
+    return first
 
 
 def own_losses(own: Sequence[SessionMark]) -> Iterator[tuple[marks.GapOpen, Span]]:
@@ -143,21 +153,31 @@ def closes(own: Iterable[SessionMark]) -> Mapping[int, int]:
     return {at.mark.gap: at.mark.to_ns for at in own if isinstance(at.mark, marks.GapClose)}
 
 
-def ready(own: Sequence[SessionMark], *, until_ns: int) -> list[Span]:
-    """When a connection of the session was ready, lost or not."""
+def ready(own: Sequence[SessionMark], channel: str, *, until_ns: int) -> list[Span]:
+    """When a connection that carries this channel was ready, lost or not.
+
+    Of several lines that carry it one is enough: what another has lost are single markets, or a loss of its own.
+    """
     spans: list[Span] = []
-    start: int | None = None
-    whole = {at.n for at in own if isinstance(at.mark, marks.GapOpen) and is_of_all(at.mark)}
+    carried: dict[int, marks.ConnectionOpen] = {}  # by connection
+    since: dict[int, int] = {}  # by line
+    whole = {at.n for at in own if isinstance(at.mark, marks.GapOpen) and concerns(at.mark, channel)}
     for index, at in enumerate(own):
-        if isinstance(at.mark, marks.ConnectionReady):
-            start = _ready_since(own, index, whole) if start is None else start
-        elif start is not None and isinstance(
-            at.mark, marks.ConnectionOpen | marks.ConnectionClose | marks.SessionEnd
-        ):
-            spans.append((start, at.recv_ns))
-            start = None
-    if start is not None:
-        spans.append((start, until_ns))
+        over: Iterable[int] = ()
+        match at.mark:
+            case marks.ConnectionOpen():
+                carried[at.mark.connection] = at.mark
+                over = [at.mark.line]
+            case marks.ConnectionReady():
+                begun = carried.get(at.mark.connection, marks.ConnectionOpen(at.mark.connection))
+                if not begun.channels or channel in begun.channels:
+                    since.setdefault(begun.line, _ready_since(own, index, whole))
+            case marks.ConnectionClose():
+                over = [carried[at.mark.connection].line if at.mark.connection in carried else 0]
+            case marks.SessionEnd():
+                over = list(since)
+        spans += [(since.pop(line), at.recv_ns) for line in over if line in since]
+    spans += [(start, until_ns) for start in since.values()]
     return merged_spans(spans)
 
 

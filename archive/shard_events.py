@@ -61,7 +61,8 @@ class ShardEvents:
         if self._plan.shards > 1 and not line.is_mark:
             ticker = ticker_of(raw.record.payload)
             if ticker is not None and not self._is_mine(ticker):
-                normalizer.pass_over(raw.sid, raw.seq, is_of_book=raw.raw_type == "orderbook")
+                is_of_book = raw.raw_type == "orderbook"
+                normalizer.pass_over(raw.record.connection, raw.sid, raw.seq, is_of_book=is_of_book)
                 return []
         return normalizer.apply(raw.record)
 

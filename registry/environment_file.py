@@ -83,9 +83,15 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """What the connector's logs may take of its disk, in bytes; past it frames are dropped, and a gap says so."""
+    """What the connector's logs may take of its disk, in bytes; past it frames are dropped, and a gap says so.
+
+    Order books are spread over connections, `books_per_connection` each, at most `connections` in all; 0 puts them on
+    the one connection that carries the all-market channels.
+    """
 
     max_bytes: int = 20 * GIB
+    books_per_connection: int = 500
+    connections: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +259,11 @@ def _endpoint(fields: Fields, *, required: bool) -> str:
 
 
 def _capture(fields: Fields) -> Capture:
-    capture = Capture(max_bytes=fields.number("max_bytes", default=20 * GIB, least=64 * 1024**2, most=2**50))
+    capture = Capture(
+        max_bytes=fields.number("max_bytes", default=20 * GIB, least=64 * 1024**2, most=2**50),
+        books_per_connection=fields.number("books_per_connection", default=500, least=0, most=500_000),
+        connections=fields.number("connections", default=50, least=2, most=1000),
+    )
     fields.close()
     return capture
 

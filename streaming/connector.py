@@ -11,31 +11,31 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from registry.refusal import ExitCode, Reason, Refused
 from streaming import capture_metrics, dead_session, lifetime, marks, metrics, room
 from streaming.capture_log import CaptureLog
+from streaming.connector_config import ConnectorConfig
 from streaming.disk import Disk, DiskFailed
 from streaming.events import GapNotice
 from streaming.file_lock import FileLock, Locked
 from streaming.kalshi.capture import Capture
+from streaming.kalshi.keyring import Keyring
 from streaming.kalshi.market_lister import MarketLister
 from streaming.kalshi.markets import MarketBoard, Patterns
-from streaming.kalshi.rest import Credentials
+from streaming.kalshi.plan import Plan
+from streaming.kalshi.shards import ALL, Shard
 from streaming.lifetime import Tasks
 from streaming.log_keeper import LogKeeper
 from streaming.log_reader import CaptureLogReader, Cursor
 from streaming.old_sessions import end_old_sessions
 from streaming.publisher import Publisher
 from streaming.session_clock import SessionClock
-from streaming.transport import StreamSpec
 
 log = structlog.get_logger()
 
@@ -46,36 +46,6 @@ STOPPED = "stopped"
 EXPECT_END = signal.SIGUSR1
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectorConfig:
-    """All that a session is told; `capture` is the environment's folder of session folders."""
-
-    feed: str
-    feed_version: str
-    environment: str
-    environment_version: int
-    config_hash: str
-    endpoint: str
-    rest_endpoint: str
-    credentials: Credentials | None
-    nats_url: str
-    stream: StreamSpec
-    capture: Path
-    code_version: str
-    tickers: frozenset[str] = frozenset()
-    series: frozenset[str] = frozenset()
-    categories: frozenset[str] = frozenset()
-    subscribe: dict[str, Any] = field(default_factory=dict)
-    with_raw: bool = True
-    metrics_port: int = 0
-    max_bytes: int = room.MAX_BYTES  # that the environment's capture logs may take
-
-    @property
-    def is_everything(self) -> bool:
-        """No pattern given means all markets."""
-        return not (self.tickers or self.series or self.categories)
-
-
 def run(config: ConnectorConfig) -> None:
     """The process's main; raises Refused for what an operator has to mend."""
     signal.signal(EXPECT_END, signal.SIG_IGN)  # until there is a session to tell
@@ -83,7 +53,7 @@ def run(config: ConnectorConfig) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     _require_descriptors()
-    with _only_connector(config.capture):
+    with _only_connector(config.capture, config.shard):
         metrics.init_connector(config.feed)
         capture_metrics.init_capture(config.feed)
         _serve_metrics(config.metrics_port)
@@ -111,11 +81,12 @@ def _require_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
 
 
-def _only_connector(folder: Path) -> FileLock:
-    """The environment's connector lock: two connectors would record everything twice."""
+def _only_connector(folder: Path, shard: Shard = ALL) -> FileLock:
+    """The environment's connector lock, one for each shard: two connectors would record everything twice."""
+    name = f"connector-{shard.index}-of-{shard.count}.lock" if str(shard) else "connector.lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / "connector.lock")
+        return FileLock(folder / name)
     except Locked:
         reason = Reason(f"a connector of environment {folder.name!r} is running already", "Stop it first.")
         raise Refused([reason], exit_code=ExitCode.CONFLICT) from None
@@ -149,9 +120,11 @@ class Connector:
         notices = await end_old_sessions(self._config.capture, self._config.environment)
         self._log = self._open_log()
         self._log.mark(self._start_mark())
-        self._capture = Capture(self._config, self._log, self._board, self._clock)
+        keyring = Keyring(self._config.credentials, self._config.read_key)
+        plan = Plan(self._config.books_per_connection, self._config.connections, self._config.shard)
+        self._capture = Capture(self._config, self._log, self._board, self._clock, plan=plan, keyring=keyring)
         self._keeper = self._keep(self._log, self._capture)
-        lister = MarketLister(self._config, self._board, self._capture)
+        lister = MarketLister(self._config, self._board, self._capture, keyring=keyring)
         publisher = self._publisher(notices)
         self._log.on_append = _setter(self._capture.fresh, publisher.fresh)
         asyncio.get_running_loop().add_signal_handler(EXPECT_END, self._capture.expect_end)
@@ -239,6 +212,7 @@ class Connector:
             endpoint=config.endpoint,
             code_version=config.code_version,
             subscribe=config.subscribe,
+            shard=str(config.shard),
         )
 
     def _publisher(self, notices: list[GapNotice]) -> Publisher:
@@ -287,7 +261,8 @@ class Connector:
         """The venue says nothing when a market opens or closes by the clock: we do."""
         for turned in self._board.turn(now_ns):
             kind = marks.MarketOpened if turned.is_open else marks.MarketClosed
-            self._log.mark(kind(ticker=turned.ticker, at_ns=turned.at_ns))
+            if self._config.shard.owns(turned.ticker):
+                self._log.mark(kind(ticker=turned.ticker, at_ns=turned.at_ns))
         self._board.forget_over(now_ns)
 
 

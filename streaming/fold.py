@@ -15,7 +15,7 @@ _DAY_NS = 86_400 * 1_000_000_000
 
 
 class MarketState(msgspec.Struct, frozen=True):
-    """All that a fold knows of one market; `day` is that of its last checkpoint."""
+    """All that a fold knows of one market; `day` is that of its last checkpoint, `connection` that of its last frame."""
 
     ticker: str
     is_known: bool
@@ -24,16 +24,18 @@ class MarketState(msgspec.Struct, frozen=True):
     day: int
     bids: tuple[Level, ...]
     asks: tuple[Level, ...]
+    connection: int = 0
 
 
 class _Market:
-    __slots__ = ("book", "day", "deltas", "is_crossed")
+    __slots__ = ("book", "connection", "day", "deltas", "is_crossed")
 
     def __init__(self) -> None:
         self.book = OrderBook()
         self.deltas = 0
         self.day = -1
         self.is_crossed = False  # and told so
+        self.connection = 0  # that carries it
 
 
 class Fold:
@@ -60,6 +62,7 @@ class Fold:
         market = self._market(checkpoint.ticker)
         market.book.replace(checkpoint)
         market.deltas = 0
+        market.connection = checkpoint.origin.connection
         market.day = checkpoint.origin.received_ns // _DAY_NS
         market.is_crossed = market.book.is_crossed
 
@@ -83,18 +86,27 @@ class Fold:
             if ticker in self._markets:
                 self._markets[ticker].book.forget()
 
+    def forget_connection(self, connection: int) -> None:
+        """Frames of this connection were lost: which of its markets lost something, only the venue knows."""
+        for market in self._markets.values():
+            if market.connection in (connection, 0):
+                market.book.forget()
+
     def drop(self, ticker: str) -> None:
         """The market is over; keep nothing of it."""
         self._markets.pop(ticker, None)
 
     def _snapshot(self, event: BookSnapshot) -> list[MarketEvent]:
         market = self._market(event.ticker)
+        market.connection = event.origin.connection
         market.book.replace(event)
         self._look_for_crossing(market)
         return [event, self._checkpoint(market, event)]
 
     def _delta(self, event: BookDelta) -> list[MarketEvent]:
         market = self._markets.get(event.ticker) or self._market(event.ticker)
+        if market.connection != event.origin.connection:
+            self._moved(market, event.origin.connection)
         was_known = market.book.is_known
         size_e2 = market.book.change(event)
         if size_e2 is None:
@@ -111,6 +123,12 @@ class Fold:
         if market.deltas < CHECKPOINT_EVERY and market.day == at.received_ns // _DAY_NS:
             return [completed]
         return [completed, self._checkpoint(market, event)]
+
+    def _moved(self, market: _Market, connection: int) -> None:
+        """Another connection's deltas change a book that only it has sent, if it has sent one."""
+        if market.connection:  # 0: taken up at a checkpoint that no frame gave
+            market.book.forget()
+        market.connection = connection
 
     def _look_for_crossing(self, market: _Market) -> None:
         """A crossed book is told once, not at every delta until it is right again."""
@@ -147,7 +165,14 @@ def _next_event(origin: Origin) -> Origin:
 def _state_of(ticker: str, market: _Market) -> MarketState:
     book = market.book
     return MarketState(
-        ticker, book.is_known, market.is_crossed, market.deltas, market.day, book.bids, book.asks
+        ticker,
+        book.is_known,
+        market.is_crossed,
+        market.deltas,
+        market.day,
+        book.bids,
+        book.asks,
+        market.connection,
     )
 
 
@@ -156,4 +181,5 @@ def _market_of(state: MarketState) -> _Market:
     if state.is_known:
         market.book.load(state.bids, state.asks)
     market.deltas, market.day, market.is_crossed = state.deltas, state.day, state.is_crossed
+    market.connection = state.connection
     return market

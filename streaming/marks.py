@@ -6,7 +6,10 @@ import msgspec
 
 
 class SessionStart(msgspec.Struct, tag_field="mark", tag="session_start", omit_defaults=True):
-    """What the session was told to do; `subscribe` rules how its frames are read."""
+    """What the session was told to do; `subscribe` rules how its frames are read.
+
+    `shard` is `2/3` where the second of three connectors speaks: order books and states of its own markets only.
+    """
 
     feed: str
     environment: str
@@ -16,6 +19,7 @@ class SessionStart(msgspec.Struct, tag_field="mark", tag="session_start", omit_d
     endpoint: str
     code_version: str
     subscribe: dict[str, Any]
+    shard: str = ""
 
 
 class Tick(msgspec.Struct, tag_field="mark", tag="tick"):
@@ -24,10 +28,15 @@ class Tick(msgspec.Struct, tag_field="mark", tag="tick"):
     frames: int
 
 
-class ConnectionOpen(msgspec.Struct, tag_field="mark", tag="connection_open"):
-    """The venue accepted a connection."""
+class ConnectionOpen(msgspec.Struct, tag_field="mark", tag="connection_open", omit_defaults=True):
+    """The venue accepted a connection: the next one of a line, which carries these channels (none named: all).
+
+    A session keeps one connection for each of its lines; connections are counted over all of them.
+    """
 
     connection: int
+    line: int = 0
+    channels: list[str] = []
 
 
 class ConnectionReady(msgspec.Struct, tag_field="mark", tag="connection_ready"):
@@ -48,7 +57,8 @@ class ConnectionClose(msgspec.Struct, tag_field="mark", tag="connection_close"):
 class GapOpen(msgspec.Struct, tag_field="mark", tag="gap_open", omit_defaults=True):
     """A loss began at `from_ns`, after frame `after_n` of the connection. The mark's own n is the gap's number.
 
-    `sid` 0 means the whole connection, `channel` what the sid carries (empty: not known), empty `tickers` every market.
+    `sid` 0 means the whole connection, which carried `channels` (empty: all); `channel` is what the sid carries (empty:
+    not known), empty `tickers` every market.
     `unpublished_from/to` are frames that were captured but perhaps never published. `fault`: exchange, network, ours
     or unknown.
     """
@@ -66,6 +76,7 @@ class GapOpen(msgspec.Struct, tag_field="mark", tag="gap_open", omit_defaults=Tr
     unpublished_to: int = 0
     detail: dict[str, Any] = {}
     channel: str = ""
+    channels: list[str] = []
 
 
 class GapClose(msgspec.Struct, tag_field="mark", tag="gap_close"):

@@ -23,7 +23,7 @@ CONNECTOR_LAG = Gauge(
 CONNECTOR_ERRORS_TOTAL = Counter(
     "ssmd_connector_errors_total", "What went wrong, by kind", ["feed", "error_type"]
 )
-CONNECTOR_CONNECTED = Gauge("ssmd_connector_connected", "1 while the venue's connection stands", ["feed"])
+CONNECTOR_CONNECTED = Gauge("ssmd_connector_connected", "Connections to the venue that stand", ["feed"])
 CONNECTOR_RECONNECTS = Counter("ssmd_connector_reconnects_total", "Connections after the first", ["feed"])
 CONNECTOR_GAPS_OPEN = Gauge("ssmd_connector_gaps_open", "Losses that go on", ["feed"])
 CONNECTOR_GAPS = Counter("ssmd_connector_gaps_total", "Losses that began", ["feed"])
@@ -42,6 +42,14 @@ CONNECTOR_SYNC_SECONDS = Histogram(
 )
 CONNECTOR_BOOKS = Gauge("ssmd_connector_books", "Order books kept", ["feed"])
 CONNECTOR_BOOKS_STALE = Gauge("ssmd_connector_books_stale", "Order books that wait for a snapshot", ["feed"])
+CONNECTOR_BOOKS_WITHOUT_ROOM = Gauge(
+    "ssmd_connector_books_without_room", "Wanted order books that no connection has room for", ["feed"]
+)
+CONNECTOR_CLOCK_SKEW = Gauge(
+    "ssmd_connector_clock_skew_seconds",
+    "This machine's clock minus the venue's, as of its last answer",
+    ["feed"],
+)
 
 # --- gateway -------------------------------------------------------------------------------------------------
 GATEWAY_CLIENTS = Gauge("ssmd_gateway_clients_connected", "WebSocket clients")
@@ -131,6 +139,8 @@ def init_connector(feed: str) -> None:
         CONNECTOR_PUBLISHED_LAST_N,
         CONNECTOR_BOOKS,
         CONNECTOR_BOOKS_STALE,
+        CONNECTOR_BOOKS_WITHOUT_ROOM,
+        CONNECTOR_CLOCK_SKEW,
     ):
         gauge.labels(feed)
     CONNECTOR_SYNC_SECONDS.labels(feed)

@@ -14,14 +14,16 @@ class OpenGaps:
     def __init__(self, log: CaptureLog, feed: str) -> None:
         self._log = log
         self._open: dict[int, marks.GapOpen] = {}  # by the mark's n
+        self._lines: dict[int, int] = {}  # likewise
         self._count = metrics.CONNECTOR_GAPS.labels(feed)
         self._gauge = metrics.CONNECTOR_GAPS_OPEN.labels(feed)
 
-    def open(self, gap: marks.GapOpen) -> None:
-        """Mark the loss, unless it is open already."""
-        if any(_is_same(gap, known) for known in self._open.values()):
+    def open(self, gap: marks.GapOpen, *, line: int = 0) -> None:
+        """Mark the loss, unless it is open already; `line` is the one that lost something."""
+        if any(_is_same(gap, known) and self._lines[n] == line for n, known in self._open.items()):
             return
-        self._open[self._log.mark(gap, connection=gap.connection)] = gap
+        n = self._log.mark(gap, connection=gap.connection)
+        self._open[n], self._lines[n] = gap, line
         self._count.inc()
         self._gauge.set(len(self._open))
 
@@ -30,24 +32,30 @@ class OpenGaps:
         causes: Sequence[str],
         *,
         to_ns: int,
+        line: int | None = None,
         connection: int | None = None,
         sid: int | None = None,
         ticker: str | None = None,
     ) -> None:
-        """Mark the end of every open loss of these causes (of this connection, subscription, market: where given)."""
+        """Mark the end of every open loss of these causes (of this line, connection, sid, market: where given)."""
         for n, gap in list(self._open.items()):
-            wanted = (connection in (None, gap.connection), sid in (None, gap.sid))
+            wanted = (
+                line in (None, self._lines[n]),
+                connection in (None, gap.connection),
+                sid in (None, gap.sid),
+            )
             if gap.cause in causes and all(wanted) and (ticker is None or ticker in gap.tickers):
                 self._end(n, to_ns)
 
-    def close_earlier(self, causes: Sequence[str], *, to_ns: int, than_connection: int) -> None:
-        """Mark the end of these losses where they began on an earlier connection."""
+    def close_earlier(self, causes: Sequence[str], *, to_ns: int, line: int, than_connection: int) -> None:
+        """Mark the end of these losses where they began on an earlier connection of the line."""
         for n, gap in list(self._open.items()):
-            if gap.cause in causes and gap.connection < than_connection:
+            if gap.cause in causes and gap.connection < than_connection and self._lines[n] == line:
                 self._end(n, to_ns)
 
     def _end(self, n: int, to_ns: int) -> None:
         gap = self._open.pop(n)
+        del self._lines[n]
         self._log.mark(marks.GapClose(gap=n, to_ns=to_ns), connection=gap.connection)
         self._gauge.set(len(self._open))
 
@@ -74,7 +82,9 @@ def sequence_gap_mark(finding: SequenceGap, *, connection: int, now_ns: int) -> 
     )
 
 
-def incomplete_mark(ticker: str, *, connection: int, after: tuple[int, int]) -> marks.GapOpen:
+def incomplete_mark(
+    ticker: str, *, connection: int, after: tuple[int, int], fault: str = "exchange"
+) -> marks.GapOpen:
     """A market whose book was asked for and never came; `after` is (n, recv_ns) of the last frame."""
     return marks.GapOpen(
         cause="subscription_incomplete",
@@ -82,5 +92,5 @@ def incomplete_mark(ticker: str, *, connection: int, after: tuple[int, int]) -> 
         from_ns=after[1],
         after_n=after[0],
         tickers=[ticker],
-        fault="exchange",
+        fault=fault,
     )

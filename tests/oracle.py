@@ -227,7 +227,7 @@ def _owns_up(
 def _is_inside(session: Archived, mark: marks.GapOpen, n: int, number: int, frames: list[Record]) -> bool:
     """Frames were dropped here and there, until the mark that closes it: one connection later where books were hurt."""
     last = frames[-1].n if frames else _opened_at(session, number)
-    is_begun = number > mark.connection or (number == mark.connection and mark.after_n <= last)
+    is_begun = number != mark.connection or mark.after_n <= last
     return is_begun and _closed_at(session, n) > last
 
 

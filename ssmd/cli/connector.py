@@ -1,8 +1,9 @@
 """Exchange to capture log to bus."""
 
 import asyncio
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import httpx
@@ -16,7 +17,9 @@ from ssmd import __version__
 from ssmd.bus import bus_url
 from ssmd.key_check import pem_usable
 from streaming import connector
+from streaming.connector_config import ConnectorConfig
 from streaming.kalshi.rest import Credentials, KalshiRest
+from streaming.kalshi.shards import ALL, Shard, parse_shard
 from streaming.transport import StreamSpec
 
 
@@ -40,18 +43,25 @@ def add_parser(groups: Any) -> None:
     start.add_argument(
         "--metrics-port", type=int, default=0, metavar="PORT", help="serve /metrics on 127.0.0.1"
     )
+    start.add_argument(
+        "--shard",
+        metavar="I/N",
+        type=_shard,
+        default=ALL,
+        help="only the order books of every N-th market: the I-th of N connectors; the first takes trades and tickers too",
+    )
     start.set_defaults(run=start_connector)
 
 
 def start_connector(
-    *, env: str | None, feed: str | None, symbols: tuple[str, ...], metrics_port: int
+    *, env: str | None, feed: str | None, symbols: tuple[str, ...], metrics_port: int, shard: Shard
 ) -> None:
     """Ask the registry, then run with plain values."""
     plan = connector_plan(env, feed=feed, symbols=symbols)
     credentials = credentials_of(plan)
     require(symbols_known(plan, symbols, credentials))
 
-    connector.run(config_of(plan, credentials, metrics_port=metrics_port))
+    connector.run(config_of(plan, credentials, metrics_port=metrics_port, shard=shard))
 
 
 def credentials_of(plan: RecordingPlan) -> Credentials:
@@ -63,15 +73,15 @@ def credentials_of(plan: RecordingPlan) -> Credentials:
 
 
 def config_of(
-    plan: RecordingPlan, credentials: Credentials, *, metrics_port: int = 0
-) -> connector.ConnectorConfig:
+    plan: RecordingPlan, credentials: Credentials, *, metrics_port: int = 0, shard: Shard = ALL
+) -> ConnectorConfig:
     """The plan as the connector's configuration."""
     transport = plan.spec.transport
     wanted = {
         kind: frozenset(one.value for one in plan.filters if one.kind == kind)
         for kind in ("ticker", "series", "category")
     }
-    return connector.ConnectorConfig(
+    return ConnectorConfig(
         feed=plan.feed,
         feed_version=plan.feed_version,
         environment=plan.environment,
@@ -91,6 +101,10 @@ def config_of(
         with_raw=transport.raw == "core",
         metrics_port=metrics_port,
         max_bytes=plan.spec.capture.max_bytes,
+        read_key=partial(credentials_of, plan),
+        books_per_connection=plan.spec.capture.books_per_connection,
+        connections=plan.spec.capture.connections,
+        shard=shard,
     )
 
 
@@ -113,3 +127,10 @@ async def _listed(endpoint: str, credentials: Credentials, tickers: list[str]) -
 
 def _symbols(text: str) -> tuple[str, ...]:
     return tuple(ticker.strip() for ticker in text.split(",") if ticker.strip())
+
+
+def _shard(text: str) -> Shard:
+    try:
+        return parse_shard(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error

@@ -10,6 +10,7 @@ import structlog
 
 from streaming import metrics
 from streaming.kalshi.capture import Capture
+from streaming.kalshi.keyring import Keyring
 from streaming.kalshi.markets import COMBO_PREFIX, MarketBoard, Patterns
 from streaming.kalshi.rest import Credentials, KalshiRest, listed
 from streaming.lifetime import comes_within
@@ -44,8 +45,11 @@ class ListerConfig(Protocol):
 class MarketLister:
     """Lists at each new connection, and each minute while no market is wanted."""
 
-    def __init__(self, config: ListerConfig, board: MarketBoard, capture: Capture) -> None:
+    def __init__(
+        self, config: ListerConfig, board: MarketBoard, capture: Capture, *, keyring: Keyring | None = None
+    ) -> None:
         self._config = config
+        self._keyring = keyring or Keyring(config.credentials)
         self._board = board
         self._capture = capture
 
@@ -63,7 +67,7 @@ class MarketLister:
 
     async def _list_once(self) -> bool:
         try:
-            async with KalshiRest(self._config.rest_endpoint, self._config.credentials) as rest:
+            async with KalshiRest(self._config.rest_endpoint, self._keyring.current()) as rest:
                 await self._learn_from(rest)
         except (httpx.HTTPError, ValueError) as error:
             log.warning("markets not listed", error=str(error) or type(error).__name__)

@@ -1,5 +1,6 @@
 """A session's records to events: mapper and fold together, in order of n. Pure: the same records, the same events."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from streaming.kalshi import wires
 from streaming.kalshi.mapper import Mapper, Unmappable
 from streaming.kalshi.messages import Frame, decode_envelope, decode_frame, is_known, type_of
 from streaming.kalshi.sequence import SeqCounter
+from streaming.kalshi.shards import ALL, parse_shard
 from streaming.kalshi.tolerant import read_frame
 from streaming.records import Kind, Record
 
@@ -20,15 +22,32 @@ _MARK = int(Kind.MARK)  # looking up a member is slow
 NO_ISSUES: tuple[Issue, ...] = ()
 
 
+class ConnectionState(msgspec.Struct, frozen=True):
+    """One connection of the session: its line, the last number of each sid, and which sids carry books."""
+
+    line: int
+    sequence: dict[int, int]
+    book_sids: list[int]
+
+
+class _Connection:
+    """What is known of one connection between two records."""
+
+    __slots__ = ("book_sids", "line", "sequence")
+
+    def __init__(self, line: int = 0, sequence: dict[int, int] | None = None, book_sids: Iterable[int] = ()):
+        self.line, self.sequence, self.book_sids = line, SeqCounter(sequence), set(book_sids)
+
+
 class NormalizerState(msgspec.Struct, frozen=True):
     """All that a normalizer knows between two records."""
 
     session: str
     subscribe: dict[str, Any]
-    sequence: dict[int, int]
-    book_sids: list[int]
+    connections: dict[int, ConnectionState]
     open_gaps: list[GapNotice]
     markets: list[MarketState]
+    shard: str = ""
 
 
 class Normalizer:
@@ -50,8 +69,8 @@ class Normalizer:
         self._mapper: Mapper | None = None
         self._mapper_until_ns = 0
         self._subscribe: dict[str, Any] = {}
-        self._sequence = SeqCounter()
-        self._book_sids: set[int] = set()
+        self._shard = ALL
+        self._connections: dict[int, _Connection] = {}
         self._open_gaps: dict[int, GapNotice] = {}
 
     def apply(self, record: Record) -> list[Event]:
@@ -67,19 +86,22 @@ class Normalizer:
         self.frame_type = type_of(frame)
         return self._apply_frame(record, frame)
 
-    def pass_over(self, sid: int | None, seq: int | None, *, is_of_book: bool) -> None:
+    def pass_over(self, connection: int, sid: int | None, seq: int | None, *, is_of_book: bool) -> None:
         """Count a frame that somebody else reads: what is missing before it is missing for this reader, too."""
-        self._is_new(sid, seq, is_of_book=is_of_book)
+        self._is_new(connection, sid, seq, is_of_book=is_of_book)
 
     def state(self) -> bytes:
         """What `resumed` goes on from, behind the last record."""
         state = NormalizerState(
             session=self.session,
             subscribe=self._subscribe,
-            sequence=self._sequence.state(),
-            book_sids=sorted(self._book_sids),
+            connections={
+                number: ConnectionState(one.line, one.sequence.state(), sorted(one.book_sids))
+                for number, one in self._connections.items()
+            },
             open_gaps=list(self._open_gaps.values()),
             markets=self.fold.state(),
+            shard=str(self._shard),
         )
         return msgspec.msgpack.encode(state)
 
@@ -89,9 +111,11 @@ class Normalizer:
         found = msgspec.msgpack.decode(state, type=NormalizerState)
         normalizer = cls(found.session, mapper=mapper)
         normalizer.fold = Fold(found.markets)
-        normalizer._subscribe = found.subscribe
-        normalizer._sequence = SeqCounter(found.sequence)
-        normalizer._book_sids = set(found.book_sids)
+        normalizer._subscribe, normalizer._shard = found.subscribe, parse_shard(found.shard)
+        normalizer._connections = {
+            number: _Connection(one.line, one.sequence, one.book_sids)
+            for number, one in found.connections.items()
+        }
         normalizer._open_gaps = {notice.number: notice for notice in found.open_gaps}
         return normalizer
 
@@ -108,12 +132,13 @@ class Normalizer:
         try:
             read = read_frame(envelope)
         except Unmappable as error:
-            self._is_new(envelope.sid, envelope.seq, is_of_book=envelope.type in _OF_BOOKS)
+            is_of_book = envelope.type in _OF_BOOKS
+            self._is_new(record.connection, envelope.sid, envelope.seq, is_of_book=is_of_book)
             return self._cannot_be_read(record, error, ticker=error.ticker)
         if read is None:
             if not is_known(envelope.type):
                 self._note(record, IssueKind.WIRE_DRIFT, f"unknown type {envelope.type[:100]}")
-            self._is_new(envelope.sid, envelope.seq, is_of_book=False)
+            self._is_new(record.connection, envelope.sid, envelope.seq, is_of_book=False)
             return []
         frame, left_out = read
         for field in left_out:
@@ -123,7 +148,8 @@ class Normalizer:
         return self._apply_frame(record, frame)
 
     def _apply_frame(self, record: Record, frame: Frame) -> list[Event]:
-        if not self._is_new(frame.sid, frame.seq, is_of_book=self.frame_type in _OF_BOOKS):
+        is_of_book = self.frame_type in _OF_BOOKS
+        if not self._is_new(record.connection, frame.sid, frame.seq, is_of_book=is_of_book):
             self._note(
                 record, IssueKind.DUPLICATE, f"sid {frame.sid} seq {frame.seq}", frame.msg.market_ticker
             )
@@ -134,23 +160,29 @@ class Normalizer:
             event = self._mapper.map(record, frame)
         except Unmappable as error:
             return self._cannot_be_read(record, error, ticker=frame.msg.market_ticker)
-        if type(event) is MarketStatus and event.status is Status.SETTLED:
-            self.fold.drop(event.ticker)
+        if type(event) is MarketStatus:
+            if not self._shard.owns(event.ticker):
+                return []  # another connector tells of it
+            if event.status is Status.SETTLED:
+                self.fold.drop(event.ticker)
         events: list[MarketEvent] = self.fold.apply(event)
         if self._mapper.noted or self.fold.noted:
             self._take_notes(record, event.ticker)
         return events  # type: ignore[return-value]  # nobody writes into it
 
-    def _is_new(self, sid: int | None, seq: int | None, *, is_of_book: bool) -> bool:
+    def _is_new(self, connection: int, sid: int | None, seq: int | None, *, is_of_book: bool) -> bool:
         """Count a frame; False where its number was passed already. After a loss no book of the subscription is known."""
+        one = self._connections.get(connection)
+        if one is None:
+            one = self._connections[connection] = _Connection()
         if is_of_book and sid is not None:
-            self._book_sids.add(sid)
-        if self._sequence.follows(sid, seq):
+            one.book_sids.add(sid)
+        if one.sequence.follows(sid, seq):
             return True
-        if self._sequence.is_repeated(sid, seq):
+        if one.sequence.is_repeated(sid, seq):
             return False
-        if self._sequence.check(sid, seq) and sid in self._book_sids:
-            self.fold.forget()  # which markets lost something, only the venue knows
+        if one.sequence.check(sid, seq) and sid in one.book_sids:
+            self.fold.forget_connection(connection)
         return True
 
     def _take_mapper(self, at_ns: int) -> Mapper:
@@ -169,7 +201,10 @@ class Normalizer:
         kind = error.kind if isinstance(error, Unmappable) else IssueKind.PARSE_ERROR
         self._note(record, kind, self.problem, ticker or "", is_lost=True)
         if self.frame_type in _OF_BOOKS:  # a book without this change would be a wrong one
-            self.fold.forget(None if ticker is None else [ticker])
+            if ticker is None:
+                self.fold.forget_connection(record.connection)
+            else:
+                self.fold.forget([ticker])
         return []
 
     def _note(
@@ -188,19 +223,22 @@ class Normalizer:
 
     def _of_mark(self, record: Record) -> list[Event]:
         try:
-            mark = marks.decode(record.payload)
-        except msgspec.DecodeError:  # of a later version of this program
+            return self._mark(record, marks.decode(record.payload))
+        except (msgspec.DecodeError, ValueError):  # of a later version of this program
             self._note(record, IssueKind.WIRE_DRIFT, "a mark that this version does not know")
             return []
-        return self._mark(record, mark)
 
     def _mark(self, record: Record, mark: marks.Mark) -> list[Event]:
         match mark:
             case marks.SessionStart():
-                self._subscribe, self._mapper = mark.subscribe, None
-            case marks.ConnectionOpen() | marks.ConnectionClose():
-                self._sequence, self._book_sids = SeqCounter(), set()
-                self.fold.forget()
+                self._subscribe, self._mapper, self._shard = mark.subscribe, None, parse_shard(mark.shard)
+            case marks.ConnectionOpen():
+                for number, one in list(self._connections.items()):
+                    if one.line == mark.line:  # its end was not recorded
+                        self._connection_over(number)
+                self._connections[mark.connection] = _Connection(mark.line)
+            case marks.ConnectionClose():
+                self._connection_over(mark.connection)
             case marks.MarketOpened():
                 return [self._clock_status(record, mark.ticker, Status.OPEN, mark.at_ns)]
             case marks.MarketClosed():
@@ -212,6 +250,11 @@ class Normalizer:
             case marks.GapClose():
                 return self._gap_closed(mark)
         return []
+
+    def _connection_over(self, connection: int) -> None:
+        """Its numbers mean nothing any more; nobody tells how its books go on."""
+        self._connections.pop(connection, None)
+        self.fold.forget_connection(connection)
 
     def _clock_status(self, record: Record, ticker: str, status: Status, at_ns: int) -> MarketStatus:
         origin = Origin(self.session, record.n, 0, record.received_ns, 0)
@@ -245,5 +288,5 @@ def gap_notice(session: str, n: int, mark: marks.GapOpen) -> GapNotice:
         after_n=mark.after_n,
         is_healable=mark.healable,
         fault=mark.fault,
-        channel=mark.channel,
+        channel=mark.channel or ",".join(mark.channels),
     )

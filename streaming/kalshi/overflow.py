@@ -36,7 +36,9 @@ class Overflow:
         self._log, self._gaps, self._feed = capture_log, gaps, feed
         self._level = 0
         self._dropped: Counter[str] = Counter()
-        self._hurt = 0  # the last connection of which numbered frames were dropped
+        self._hurt: dict[
+            int, int
+        ] = {}  # of each line the last connection of which numbered frames were dropped
 
     @property
     def level(self) -> int:
@@ -51,11 +53,11 @@ class Overflow:
     @property
     def hurts_sequences(self) -> bool:
         """Whether numbered frames were dropped: what the venue's numbers then seem to tell is our own doing."""
-        return self._hurt > 0
+        return bool(self._hurt)
 
-    def wants_new_connection(self, connection: int) -> bool:
+    def wants_new_connection(self, line: int, connection: int) -> bool:
         """Whether there is room again, and only the snapshots of the one after this make the books whole."""
-        return self._level == 0 and self._hurt == connection
+        return self._level == 0 and self._hurt.get(line) == connection
 
     def set_level(self, level: int, *, now_ns: int) -> None:
         """There is less room, or more."""
@@ -66,12 +68,14 @@ class Overflow:
         if level == 0 and self.is_open and not self.hurts_sequences:
             self._close(now_ns)
 
-    def ready(self, connection: int, *, now_ns: int) -> None:
+    def ready(self, line: int, connection: int, *, now_ns: int) -> None:
         """Every subscription of this connection is acknowledged and every book has its snapshot."""
-        if self._level == 0 and self.is_open and connection > self._hurt:
-            self._close(now_ns)
+        if self._level == 0 and self.is_open and connection > self._hurt.get(line, 0):
+            self._hurt.pop(line, None)
+            if not self._hurt:
+                self._close(now_ns)
 
-    def takes(self, payload: bytes, *, connection: int, last_frame: tuple[int, int]) -> bool:
+    def takes(self, payload: bytes, *, connection: int, last_frame: tuple[int, int], line: int = 0) -> bool:
         """Whether this frame is kept; the first that is not opens the gap, after `last_frame` (n, recv_ns)."""
         kind = _kind(payload)
         if not is_dropped(kind, self._level):
@@ -80,7 +84,7 @@ class Overflow:
             self._open(connection, last_frame)
         self._dropped[kind] += 1
         if kind != "ticker":  # the one type that the venue does not number
-            self._hurt = connection
+            self._hurt[line] = connection
         capture_metrics.DROPPED.labels(self._feed, kind).inc()
         return False
 
@@ -99,7 +103,6 @@ class Overflow:
         self._gaps.close([CAUSE], to_ns=now_ns)
         log.info("capture has room again", dropped=dict(self._dropped))
         self._dropped.clear()
-        self._hurt = 0
 
 
 def _kind(payload: bytes) -> str:

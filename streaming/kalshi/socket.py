@@ -12,6 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
+from streaming.kalshi.handshake import skew_of
 from streaming.kalshi.rest import Credentials
 from streaming.records import Kind
 
@@ -80,6 +81,8 @@ class KalshiSocket:
         self._connection = connection
         self._silent_for = silent_for
         self._silent = False
+        answer = connection.response
+        self._skew = skew_of(answer.headers, now_s=time.time()) if answer is not None else None
         self._helpers = (
             asyncio.create_task(self._watch(), name="watchdog"),
             asyncio.create_task(self._ping(), name="pings"),
@@ -150,6 +153,11 @@ class KalshiSocket:
     def heard_ns(self) -> int:
         """When the last ping, pong or goodbye came (Unix ns): whatever was sent before it has arrived."""
         return self._connection.heard_ns
+
+    @property
+    def skew_seconds(self) -> float | None:
+        """Our clock minus the venue's when it accepted us; None where it did not say."""
+        return self._skew
 
     def abort(self) -> None:
         """End the connection at once."""

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import date
 from fractions import Fraction
 from itertools import pairwise
@@ -6,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archive import coverage
-from archive.coverage import CHANNELS, Kind, Tile, day_span, evidence, missed, of_markets, tiles
-from archive.session_marks import SILENT_NS, Run, SessionMark
+from archive.coverage import Kind, Tile, day_span, evidence, missed, of_markets, tiles
+from archive.session_marks import CHANNELS, SILENT_NS, Run, SessionMark
 from registry.calendar import DAY_NS, midnight_ns
 from streaming import marks
 
@@ -282,3 +283,60 @@ def test_losses_of_markets_are_disjoint_and_never_more_than_all(told: coverage.E
 
     assert all(one.end_ns <= other.start_ns for one, other in pairwise(found))
     assert all(0 < one.share[0] <= one.share[1] for one in found)
+
+
+# -- several lines -----------------------------------------------------------------------------------
+
+
+class Lines(Told):
+    """A session with a connection for trades and two for books, all ready at -100 s."""
+
+    CARRIES = ("trade", "orderbook", "orderbook")
+
+    def __init__(self, session: str = "a") -> None:
+        super().__init__(session)
+        for line, channel in enumerate(self.CARRIES):
+            self.add(-100, marks.ConnectionOpen(line + 1, line, [channel]))
+            self.add(-100, marks.ConnectionReady(connection=line + 1, tickers=10 if line else 0))
+
+    def lose_line(self, line: int, at: float, to: float, tickers: Sequence[str] = ()) -> "Lines":
+        self.add(at, marks.ConnectionClose(line + 1, 1006, ""))
+        from_ns = MIDNIGHT + round(at * SECOND)
+        gap = marks.GapOpen(
+            "connection_lost", line + 1, from_ns, self.n, tickers=list(tickers), channels=[self.CARRIES[line]]
+        )
+        number = self.add(at, gap)
+        self.add(to, marks.ConnectionOpen(line + 11, line, [self.CARRIES[line]]))
+        self.add(to, marks.ConnectionReady(connection=line + 11, tickers=10))
+        self.add(to, marks.GapClose(gap=number, to_ns=MIDNIGHT + round(to * SECOND)))
+        return self
+
+
+def test_a_lost_line_is_a_gap_of_what_it_carried() -> None:
+    told = Lines().lose_line(0, 1_000, 1_010).stop(90_000)
+
+    assert day(seen(told), "trade") == [
+        ("captured", 0, 1_000),
+        ("gap", 1_000, 1_010),
+        ("captured", 1_010, 86_400),
+    ]
+    assert day(seen(told), "orderbook") == [("captured", 0, 86_400)]
+
+
+def test_a_lost_line_of_several_with_books_lowers_the_coverage_of_its_markets_only() -> None:
+    told = Lines().lose_line(1, 1_000, 1_010, ["A", "B"]).stop(90_000)
+
+    assert day(seen(told), "orderbook") == [("captured", 0, 86_400)]
+    [loss] = of_markets(seen(told), ON)
+    assert (loss.markets, loss.share) == (2, (2, 20))
+
+
+def test_a_planned_stop_begins_where_the_first_of_its_lines_ended() -> None:
+    told = Lines()
+    told.add(40_000, marks.ConnectionClose(1, 1000, ""))
+    told.add(40_001, marks.ConnectionClose(2, 1000, ""))
+    told.add(40_001, marks.ConnectionClose(3, 1000, ""))
+    told.lose(40_002, "planned_teardown", planned=True).add(40_002, marks.SessionEnd("stopped"))
+
+    assert day(seen(told), "trade") == [("captured", 0, 40_000), ("gap", 40_000, 86_400)]
+    assert day(seen(told), "orderbook") == [("captured", 0, 40_001), ("gap", 40_001, 86_400)]

@@ -3,10 +3,10 @@ from decimal import Decimal
 
 import pytest
 
-from archive.coverage import CHANNELS
 from archive.day_rows import report_of
 from archive.gap_rows import unix_ns
 from archive.inventory import archived_by, record_new_parts
+from archive.session_marks import CHANNELS
 from archive.store import DirectoryStore
 from registry.models import CaptureSession, DataGap, DataInventory, Feed
 from tests.archive.conftest import ENVIRONMENT, FEED, SessionMaker

@@ -12,7 +12,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from streaming import transport
-from streaming.connector import Connector, ConnectorConfig
+from streaming.connector import Connector
+from streaming.connector_config import ConnectorConfig
 from streaming.transport import StreamSpec
 from tests.faults.capture_rig import Rig
 from tests.faults.recorder import ENVIRONMENT, FEED

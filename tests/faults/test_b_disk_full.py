@@ -42,7 +42,7 @@ async def some(venue: Venue, numbers: Iterator[int]) -> None:
 
 
 def is_ready_again(session: Session) -> bool:
-    return session.capture._connection == 2 and not session.capture.overflow.is_open
+    return len(session.capture._of_connection) == 2 and not session.capture.overflow.is_open
 
 
 @fault("B4")

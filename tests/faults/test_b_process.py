@@ -11,7 +11,9 @@ import pytest
 
 from streaming import capture_metrics, connector, lifetime, marks, metrics
 from streaming.kalshi import capture as kalshi_capture
+from streaming.kalshi import line as kalshi_line
 from streaming.kalshi.capture import Capture
+from streaming.kalshi.line import Line
 from streaming.kalshi.socket import KalshiSocket
 from streaming.lifetime import Tasks
 from streaming.session_clock import SessionClock
@@ -80,7 +82,7 @@ def test_a_loop_that_was_held_up_does_not_take_the_venue_for_dead(
 
 # -- B11 ---------------------------------------------------------------------------------------------
 
-TASKS = ("sync", "tick", "lister", "publisher", "conversation", "stop", "connection", "watchdog", "pings")
+TASKS = ("sync", "tick", "lister", "publisher", "conversation", "line 0", "stop", "connection", "watchdog", "pings")  # fmt: skip
 
 
 def task_of(name: str) -> "asyncio.Task[Any]":
@@ -89,6 +91,10 @@ def task_of(name: str) -> "asyncio.Task[Any]":
 
 async def unwatched(tasks: Tasks, name: str, job: Callable[[], Any], may_end: Any) -> None:
     await job()
+
+
+async def only_the_stop(capture: Capture, stop: asyncio.Event, conversation: "asyncio.Task[None]") -> None:
+    await stop.wait()
 
 
 def forgiving(task: "asyncio.Task[Any]") -> Any:
@@ -118,8 +124,10 @@ def test_a_task_that_dies_ends_the_process(
         rig = Rig(tmp_path / str(is_handled))
         if not is_handled:
             monkeypatch.setattr(Tasks, "_run", unwatched)
-            monkeypatch.setattr(Capture, "_require_alive", lambda capture, *tasks: None)
+            monkeypatch.setattr(kalshi_line, "_require_alive", lambda task: None)
+            monkeypatch.setattr(kalshi_line, "result_of", forgiving)
             monkeypatch.setattr(kalshi_capture, "result_of", forgiving)
+            monkeypatch.setattr(Capture, "_until_over", only_the_stop)
             monkeypatch.setattr(KalshiSocket, "_helper_ended", lambda socket, helper: None)
             monkeypatch.setattr(KalshiSocket, "_require_helpers", lambda socket: None)
         with watched() as risen:
@@ -271,14 +279,14 @@ def test_a_burst_is_recorded_before_it_is_parsed(tmp_path: Path, monkeypatch: py
     def scenario(is_handled: bool) -> Outcome:
         rig, behind = Rig(tmp_path / str(is_handled)), list[float]()
         if not is_handled:
-            append = Capture._on_frame
+            append = Line._on_frame
 
-            def parsed_first(capture: Capture, *frame: Any) -> None:
-                append(capture, *frame)
-                capture._log.flush()
-                capture._interpret_all()
+            def parsed_first(line: Line, *frame: Any) -> None:
+                append(line, *frame)
+                line._desk.log.flush()
+                line._desk.read_on()
 
-            monkeypatch.setattr(Capture, "_on_frame", parsed_first)
+            monkeypatch.setattr(Line, "_on_frame", parsed_first)
         with watched() as risen:
             asyncio.run(with_session(rig, lambda venue, one: act(venue, one, behind), options={}))
             rig.ship()

@@ -8,7 +8,8 @@ from websockets.asyncio.server import ServerConnection
 from registry.refusal import ExitCode, Refused
 from streaming import connector, dead_session, marks
 from streaming.capture_log import CaptureLog, CaptureLogReader
-from streaming.connector import Connector, ConnectorConfig, new_session
+from streaming.connector import Connector, new_session
+from streaming.connector_config import ConnectorConfig
 from streaming.old_sessions import end_old_sessions
 from streaming.records import Kind
 from streaming.transport import StreamSpec

@@ -68,7 +68,7 @@ def test_only_losses_of_earlier_connections_end_with_a_new_one(log: CaptureLog) 
     for connection in (1, 2):
         gaps.open(gap("sequence_gap", connection=connection))
 
-    gaps.close_earlier(["sequence_gap"], to_ns=9, than_connection=2)
+    gaps.close_earlier(["sequence_gap"], to_ns=9, line=0, than_connection=2)
 
     assert written(log)[2:] == [marks.GapClose(1, 9)]
 

@@ -1,5 +1,7 @@
 import asyncio
+import dataclasses
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from streaming.capture_log import CaptureLog, CaptureLogReader
 from streaming.kalshi.back_off import BackOff
 from streaming.kalshi.capture import Capture
 from streaming.kalshi.markets import MarketBoard, Patterns
+from streaming.kalshi.plan import Plan
 from streaming.kalshi.rest import Credentials
 from streaming.records import Kind, Record
 from tests.streaming.kalshi.frames import delta, snapshot, trade
@@ -33,11 +36,14 @@ class Config:
 class Recording:
     """A capture that runs, and what it wrote."""
 
+    plan = Plan()
+
     def __init__(self, folder: Path, endpoint: str) -> None:
         self.folder = folder
         self.log = CaptureLog(folder, environment="demo", session="s")
         self.board = MarketBoard(Patterns(is_everything=True))
-        self.capture = Capture(Config(endpoint), self.log, self.board)
+        plan = dataclasses.replace(self.plan)
+        self.capture = Capture(Config(endpoint), self.log, self.board, plan=plan)
         self.log.on_append = self.capture.fresh.set
         self.stop = asyncio.Event()
         self.task = asyncio.create_task(self.capture.run(self.stop))
@@ -60,9 +66,12 @@ class Recording:
     async def make_ready(self, kind: type) -> None:
         """The markets are listed, and time passes as the connector lets it."""
         while not self.has(kind):
-            self.capture.want_books()
-            self.capture.on_time()
-            await asyncio.sleep(0.05)
+            await self.turn()
+
+    async def turn(self) -> None:
+        self.capture.want_books()
+        self.capture.on_time()
+        await asyncio.sleep(0.05)
 
     def gaps(self) -> list[tuple[str, int]]:
         return [(mark.cause, mark.after_n) for mark in self.marks if isinstance(mark, marks.GapOpen)]
@@ -72,8 +81,10 @@ class Recording:
 
 
 @asynccontextmanager
-async def recording(folder: Path, endpoint: str) -> AsyncIterator[Recording]:
-    one = Recording(folder / "s", endpoint)
+async def recording(
+    folder: Path, endpoint: str, kind: type[Recording] = Recording
+) -> AsyncIterator[Recording]:
+    one = kind(folder / "s", endpoint)
     try:
         yield one
     finally:
@@ -275,3 +286,67 @@ def test_a_connection_that_lasted_resets_it() -> None:
 
 def test_a_wait_that_the_venue_asked_for_is_never_cut_short() -> None:
     assert min(waits(20, lambda one: one.asked_to_wait(45.0))) >= 45.0
+
+
+# -- several lines -----------------------------------------------------------------------------------
+
+
+class TwoLines(Recording):
+    """Books on connections of their own, one each."""
+
+    plan = Plan(books_a_line=1)
+
+
+async def test_all_market_channels_and_books_have_connections_of_their_own(tmp_path: Path) -> None:
+    async with venue(acknowledge) as url, recording(tmp_path, url, TwoLines) as one:
+        one.board.learn_listed([listed("A"), listed("B")], now_ns=time.time_ns())
+        while sum(isinstance(mark, marks.ConnectionReady) for mark in one.marks) < 3:
+            await one.turn()
+
+        opened = {mark.line: mark.channels for mark in one.marks if isinstance(mark, marks.ConnectionOpen)}
+        assert opened == {0: ["lifecycle", "ticker", "trade"], 1: ["orderbook"], 2: ["orderbook"]}
+        books = [record.connection for record in one.records if b'"orderbook_snapshot"' in record.payload]
+        assert len(set(books)) == 2
+
+
+async def test_a_lost_line_of_several_with_books_is_a_loss_of_its_markets(tmp_path: Path) -> None:
+    standing: list[ServerConnection] = []
+
+    async def script(connection: ServerConnection) -> None:
+        standing.append(connection)
+        await acknowledge(connection)
+
+    async with venue(script) as url, recording(tmp_path, url, TwoLines) as one:
+        one.board.learn_listed([listed("A"), listed("B")], now_ns=time.time_ns())
+        while sum(isinstance(mark, marks.ConnectionReady) for mark in one.marks) < 3:
+            await one.turn()
+        standing[-1].transport.abort()
+        while not one.has(marks.GapClose):
+            await one.turn()
+
+        [gap] = [mark for mark in one.marks if isinstance(mark, marks.GapOpen)]
+        assert (gap.cause, gap.channels, gap.tickers) == ("connection_lost", ["orderbook"], ["B"])
+
+
+async def test_a_lost_line_costs_its_own_channels_only(tmp_path: Path) -> None:
+    standing: list[ServerConnection] = []
+
+    async def script(connection: ServerConnection) -> None:
+        standing.append(connection)
+        await acknowledge(connection)
+
+    async with venue(script) as url, recording(tmp_path, url, TwoLines) as one:
+        while sum(isinstance(mark, marks.ConnectionReady) for mark in one.marks) < 2:
+            await one.turn()
+        standing[0].transport.abort()
+        while not one.has(marks.GapClose):
+            await one.turn()
+
+        [gap] = [mark for mark in one.marks if isinstance(mark, marks.GapOpen)]
+        opened = {mark.connection: mark for mark in one.marks if isinstance(mark, marks.ConnectionOpen)}
+        assert (gap.channels, gap.tickers) == (opened[gap.connection].channels, [])
+        assert gap.channels
+
+
+def listed(ticker: str) -> dict[str, Any]:
+    return {"ticker": ticker, "status": "active", "open_ns": 1, "close_ns": None}

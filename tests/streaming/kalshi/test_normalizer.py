@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from streaming import marks, wire
@@ -188,3 +189,74 @@ def test_a_clock_that_was_set_is_an_issue_and_an_unknown_mark_ends_nobody() -> N
     assert [issue.kind.value for issue in reader.issues] == ["clock_step"]
     assert reader.apply(Record(2, 2, 0, Kind.MARK, b'{"mark":"of a later version"}')) == []
     assert [issue.kind.value for issue in reader.issues] == ["wire_drift"]
+
+
+# -- several connections -----------------------------------------------------------------------------
+
+
+def on(connection: int, *payloads: bytes) -> list[tuple[int, bytes]]:
+    return [(connection, payload) for payload in payloads]
+
+
+def of_lines(*told: list[tuple[int, bytes]] | marks.Mark) -> list[Event]:
+    normalizer, found, n = Normalizer("s"), list[Event](), 0
+    for one in told:
+        frames = one if isinstance(one, list) else [(0, one)]
+        for connection, payload in frames:
+            n += 1
+            is_frame = isinstance(payload, bytes)
+            event = record(payload, n, connection=connection) if is_frame else mark(payload, n)  # type: ignore[arg-type]
+            found += normalizer.apply(event)
+    return found
+
+
+LINES = (marks.ConnectionOpen(1, 1, ["orderbook"]), marks.ConnectionOpen(2, 2, ["orderbook"]))
+
+
+def test_each_connection_counts_for_itself() -> None:
+    events = of_lines(
+        *LINES,
+        on(1, snapshot("A", 1)),
+        on(2, snapshot("B", 1)),
+        on(1, delta("A", 2)),
+        on(2, delta("B", 2)),
+    )
+
+    assert sizes(events) == [100, 100]
+
+
+def test_what_one_connection_lost_leaves_the_books_of_another_known() -> None:
+    events = of_lines(
+        *LINES,
+        on(1, snapshot("A", 1)),
+        on(2, snapshot("B", 1)),
+        on(1, delta("A", 9)),
+        on(2, delta("B", 2)),
+    )
+
+    assert sizes(events) == [None, 100]
+
+
+@pytest.mark.parametrize("over", [marks.ConnectionClose(1, 1006, ""), marks.ConnectionOpen(3, 1)])
+def test_a_connection_that_is_over_takes_its_books_with_it(over: marks.Mark) -> None:
+    both = [*on(1, snapshot("A", 1)), *on(2, snapshot("B", 1))]
+
+    events = of_lines(*LINES, both, over, on(3, delta("A", 1)), on(2, delta("B", 2)))
+
+    assert sizes(events) == [None, 100]
+
+
+def test_a_delta_of_another_connection_than_its_books_is_not_applied() -> None:
+    events = of_lines(
+        *LINES, on(1, snapshot("A", 1)), on(2, delta("A", 1)), on(2, snapshot("A", 2), delta("A", 3))
+    )
+
+    assert sizes(events) == [None, 100]
+
+
+def test_a_connector_of_several_tells_the_states_of_its_own_markets_only() -> None:
+    shard = msgspec.structs.replace(start(), shard="3/3")
+
+    events = normalized(shard, lifecycle("A", "created", 1), lifecycle("B", "created", 2))
+
+    assert [event.ticker for event in events if isinstance(event, MarketStatus)] == ["A"]

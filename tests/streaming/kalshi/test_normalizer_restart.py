@@ -98,7 +98,7 @@ def test_what_one_of_two_reads_is_what_one_alone_reads(drawn: list[Any]) -> None
 
 def _pass_over(normalizer: Normalizer, one: Record, *, is_of_book: bool) -> None:
     outer = json.loads(one.payload)
-    normalizer.pass_over(outer["sid"], outer["seq"], is_of_book=is_of_book)
+    normalizer.pass_over(one.connection, outer["sid"], outer["seq"], is_of_book=is_of_book)
 
 
 def _of(ticker: str, events: list[Event]) -> list[Event]:
