@@ -23,3 +23,8 @@ def update(command_id: int, sid: int, action: str, tickers: Sequence[str]) -> by
     """`add_markets`, `delete_markets` or `get_snapshot` on one subscription."""
     params = {"sid": sid, "market_tickers": list(tickers), "action": action}
     return _encode({"id": command_id, "cmd": "update_subscription", "params": params})
+
+
+def list_subscriptions(command_id: int) -> bytes:
+    """Which channels are open on this connection."""
+    return _encode({"id": command_id, "cmd": "list_subscriptions"})

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from streaming.kalshi import commands, messages
+from streaming.kalshi import messages, roll_call
 from streaming.kalshi.findings import (
     BookFound,
     BooksHealed,
@@ -16,14 +16,14 @@ from streaming.kalshi.findings import (
     Ready,
     SequenceGap,
 )
+from streaming.kalshi.pending import ROLL_CALL, TRIES, Pending, Sent
 from streaming.kalshi.sequence import SeqCounter
 
 BOOKS = "orderbook_delta"
 FIREHOSES = ("market_lifecycle_v2", "ticker", "trade")  # for all markets
 CHUNK = 100  # markets a command; larger ones have been seen to go unanswered
-ANSWER_WITHIN_NS = 10 * 1_000_000_000
 SNAPSHOT_WITHIN_NS = 5 * 1_000_000_000
-TRIES = 3
+ROLL_CALL_EVERY_NS = 60 * 1_000_000_000
 OVERFLOW = 25  # it could not send as fast as it should
 ENDED = (10, OVERFLOW)  # error codes after which a subscription is dead
 LATER = (18, 27)  # its time-out and its rate limit: the same command may be taken later
@@ -38,17 +38,6 @@ class ProtocolError(Exception):
         super().__init__(text)
 
 
-@dataclass(slots=True)
-class _Sent:
-    """A command that waits for its answer."""
-
-    action: str
-    channel: str
-    tickers: tuple[str, ...]
-    sent_ns: int
-    tries: int = 1
-
-
 @dataclass
 class KalshiSession:
     """Give it every frame of the connection in order; take findings, and commands to send."""
@@ -57,9 +46,8 @@ class KalshiSession:
     firehoses: tuple[str, ...] = FIREHOSES
     frame_type: str = ""  # of the last frame, as the venue calls it; empty where it could not be read
     sent_ms: int | None = None  # when the venue queued the last frame
-    _outbox: list[bytes] = field(default_factory=list)
-    _waiting: dict[int, _Sent] = field(default_factory=dict)
-    _last_id: int = 0
+    _pending: Pending = field(default_factory=Pending)
+    _roll_called_ns: int = 0
     _channels: dict[int, str] = field(default_factory=dict)
     _sequence: SeqCounter = field(default_factory=SeqCounter)
     _last_seen: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -75,6 +63,7 @@ class KalshiSession:
 
     def start(self, *, now_ns: int) -> None:
         """Subscribe to what is sent for all markets."""
+        self._pending.use_yes_price, self._roll_called_ns = self.use_yes_price, now_ns
         for channel in self.firehoses:
             self._send("subscribe", channel, (), now_ns)
 
@@ -86,8 +75,7 @@ class KalshiSession:
 
     def commands_to_send(self) -> list[bytes]:
         """What has to go out, in order; each is given once."""
-        out, self._outbox = self._outbox, []
-        return out
+        return self._pending.drain()
 
     def receive(self, frame: bytes, *, n: int, received_ns: int, now_ns: int | None = None) -> list[Finding]:
         """Advance the conversation by one frame, at `now_ns` of the clock that `on_time` is given; raises ProtocolError."""
@@ -109,9 +97,9 @@ class KalshiSession:
 
     def on_time(self, now_ns: int) -> list[Finding]:
         """Repeat what was not answered; raises ProtocolError when repeating did not help."""
-        for command_id, sent in list(self._waiting.items()):
-            if now_ns - sent.sent_ns > ANSWER_WITHIN_NS:
-                self._repeat(command_id, sent, now_ns)
+        if dead := self._pending.repeat_overdue(now_ns, sid=self.books_sid or 0):
+            raise ProtocolError(f"{dead.action} {dead.channel} was not answered {TRIES} times")
+        self._call_roll(now_ns)
         return self._drained() + self._overdue_books(now_ns) + self._readiness()
 
     @property
@@ -182,11 +170,15 @@ class KalshiSession:
         self._answered(envelope, now_ns)
 
     def _answered(self, envelope: messages.Envelope, now_ns: int) -> None:
-        sent = self._waiting.pop(envelope.id or 0, None)
+        sent = self._pending.take(envelope.id)
         if sent is None:
             return
+        if sent.action == "list_subscriptions":
+            self._require_channels(envelope.msg)
         if envelope.sid is not None:  # a repeated `subscribe` is answered by `ok`, which alone names the sid
             self._channels.setdefault(envelope.sid, sent.channel)
+        if sent.action == ROLL_CALL:
+            self._compare_books(envelope.msg, now_ns)
         if sent.channel == BOOKS:
             self._pursue(now_ns)
 
@@ -197,18 +189,18 @@ class KalshiSession:
             cause = "venue_overflow" if message.code == OVERFLOW else "connection_lost"
             said = f"{message.code} {message.msg}"
             raise ProtocolError(f"the venue ended subscription {envelope.sid}: {said}", cause=cause)
-        sent = self._waiting.get(envelope.id or 0)
+        sent = self._pending.get(envelope.id)
         if sent is None or message.code in LATER:
             return []  # asked again when its time is over
         if sent.channel != BOOKS:
             raise ProtocolError(f"{sent.action} {sent.channel} was refused: {message.code} {message.msg}")
-        del self._waiting[envelope.id or 0]
+        self._pending.take(envelope.id)
         return self._books_refused(sent, now_ns)
 
-    def _books_refused(self, sent: _Sent, now_ns: int) -> list[Finding]:
+    def _books_refused(self, sent: Sent, now_ns: int) -> list[Finding]:
         """One market may be what the venue dislikes: try again in halves, until it is found out which."""
         missing: tuple[str, ...] = ()
-        if sent.action != "delete_markets":
+        if sent.action not in ("delete_markets", ROLL_CALL):
             half = len(sent.tickers) // 2
             parts = (sent.tickers[:half], sent.tickers[half:])
             if half:
@@ -226,7 +218,7 @@ class KalshiSession:
         return [BooksMissing(missing)] if missing else []
 
     def _readiness(self) -> list[Finding]:
-        if self._is_ready or not self._is_complete or self._waiting or self._refused_parts:
+        if self._is_ready or not self._is_complete or self._pending or self._refused_parts:
             return []
         # One that is missing is still asked for, and has a loss of its own: the others do not wait for it.
         if not self._books_due.keys() <= self._missing or self._wanted != self._asked:
@@ -236,22 +228,12 @@ class KalshiSession:
 
     # -- commands ---------------------------------------------------------------------------------
 
-    def _send(
-        self, action: str, channel: str, tickers: tuple[str, ...], now_ns: int, *, tries: int = 1
-    ) -> None:
-        self._last_id += 1
-        self._waiting[self._last_id] = _Sent(action, channel, tickers, now_ns, tries)
-        if action == "subscribe":
-            priced = self.use_yes_price if channel == BOOKS else None
-            self._outbox.append(
-                commands.subscribe(self._last_id, channel, tickers=tickers, use_yes_price=priced)
-            )
-        else:
-            self._outbox.append(commands.update(self._last_id, self.books_sid or 0, action, tickers))
+    def _send(self, action: str, channel: str, tickers: tuple[str, ...], now_ns: int) -> None:
+        self._pending.send(action, channel, tickers, now_ns, sid=self.books_sid or 0)
 
     def _pursue(self, now_ns: int) -> None:
         """Bring the subscription nearer to what is wanted, one command at a time."""
-        if self._wanted is None or any(sent.channel == BOOKS for sent in self._waiting.values()):
+        if self._wanted is None or self._pending.awaits(BOOKS):
             return
         if self._refused_parts:
             self._subscribe_books(self._refused_parts.pop(0), now_ns)
@@ -272,12 +254,6 @@ class KalshiSession:
         self._books_due.update(dict.fromkeys(tickers, (now_ns, 0)))
         self._send("subscribe" if self.books_sid is None else "add_markets", BOOKS, tickers, now_ns)
 
-    def _repeat(self, command_id: int, sent: _Sent, now_ns: int) -> None:
-        if sent.tries >= TRIES:
-            raise ProtocolError(f"{sent.action} {sent.channel} was not answered {TRIES} times")
-        del self._waiting[command_id]
-        self._send(sent.action, sent.channel, sent.tickers, now_ns, tries=sent.tries + 1)
-
     def _overdue_books(self, now_ns: int) -> list[Finding]:
         late = [one for one, (asked, _) in self._books_due.items() if now_ns - asked > SNAPSHOT_WITHIN_NS]
         if not late or self.books_sid is None:
@@ -291,8 +267,33 @@ class KalshiSession:
         return self._miss(hopeless if self._is_ready else late) + self._healed()
 
     def _ask_snapshots(self, tickers: Sequence[str]) -> None:
-        """`get_snapshot` is answered by the snapshots themselves, not by `ok`."""
         for start in range(0, len(tickers), CHUNK):
-            self._last_id += 1
-            chunk = tickers[start : start + CHUNK]
-            self._outbox.append(commands.update(self._last_id, self.books_sid or 0, "get_snapshot", chunk))
+            self._pending.ask_snapshots(tickers[start : start + CHUNK], sid=self.books_sid or 0)
+
+    # -- what the venue says that we follow -----------------------------------------------------------
+
+    def _call_roll(self, now_ns: int) -> None:
+        """Once a minute: an answer may have been lost, or a subscription ended unheard."""
+        if not self._is_ready or self._pending or now_ns - self._roll_called_ns < ROLL_CALL_EVERY_NS:
+            return
+        self._roll_called_ns = now_ns
+        self._send("list_subscriptions", "", (), now_ns)
+        followed = self._asked - self._missing
+        if followed and self.books_sid is not None:
+            self._send(ROLL_CALL, BOOKS, (min(followed),), now_ns)
+
+    def _require_channels(self, answer: msgspec.Raw) -> None:
+        listed = roll_call.channels(answer)
+        gone = [f"{channel} ({sid})" for sid, channel in self._channels.items() if sid not in listed]
+        if gone:
+            raise ProtocolError(f"the venue lists no subscription any more to {', '.join(gone)}")
+
+    def _compare_books(self, answer: msgspec.Raw, now_ns: int) -> None:
+        """What it does not follow for us is asked for once more; what it follows in vain is taken back."""
+        if (listed := roll_call.books(answer)) is None:
+            return
+        lost = self._asked - listed
+        self._findings += self._miss(sorted(lost))
+        self._asked.difference_update(lost)
+        if surplus := sorted(listed - self._asked)[:CHUNK]:
+            self._send("delete_markets", BOOKS, tuple(surplus), now_ns)

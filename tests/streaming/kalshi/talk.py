@@ -69,7 +69,7 @@ class Talk:
 
 
 def action_of(command: dict[str, Any]) -> str:
-    return str(command["params"].get("action", command["cmd"]))
+    return str(command.get("params", {}).get("action", command["cmd"]))
 
 
 def book(ticker: str, seq: int) -> bytes:

@@ -9,13 +9,8 @@ from streaming.kalshi.findings import (
     MarketNews,
     Ready,
 )
-from streaming.kalshi.session import (
-    ANSWER_WITHIN_NS,
-    CHUNK,
-    FIREHOSES,
-    TRIES,
-    ProtocolError,
-)
+from streaming.kalshi.pending import ANSWER_WITHIN_NS, TRIES
+from streaming.kalshi.session import CHUNK, FIREHOSES, ROLL_CALL_EVERY_NS, ProtocolError
 from tests.streaming.kalshi.frames import delta, frame, lifecycle, recorded
 from tests.streaming.kalshi.talk import BOOKS, BOOKS_SID, Talk, action_of, book, ready, refusal
 
@@ -205,3 +200,74 @@ def test_a_recorded_connection_shows_no_gap(recordings: Path) -> None:
 
     assert found == []
     assert talk.n == 269
+
+
+# -- roll call ---------------------------------------------------------------------------------------
+
+
+def channels_of(talk: Talk, **left_out: int) -> list[dict[str, object]]:
+    sids = {channel: sid for sid, channel in enumerate((*FIREHOSES, BOOKS), start=1)}
+    return [{"channel": channel, "sid": sid} for channel, sid in sids.items() if channel not in left_out]
+
+
+def called(*tickers: str) -> Talk:
+    """A conversation that has just asked what the venue thinks that it follows."""
+    talk = ready(*tickers)
+    talk.wait(ROLL_CALL_EVERY_NS + 1)
+    return talk
+
+
+def answer_books(talk: Talk, *tickers: str) -> None:
+    asked = talk.last("add_markets")
+    listed = {"market_tickers": list(tickers)}
+    talk.hear(frame("ok", sid=BOOKS_SID, seq=len(talk.session._asked) + 1, id=asked["id"], msg=listed))
+
+
+def test_once_a_minute_the_venue_is_asked_what_we_follow() -> None:
+    talk = called("A", "B")
+
+    assert talk.last("list_subscriptions") is not None
+    assert talk.last("add_markets")["params"]["market_tickers"] == ["A"]
+
+
+def test_a_market_that_the_venue_does_not_follow_for_us_is_missing_and_asked_for_again() -> None:
+    talk = called("A", "B")
+    talk.findings.clear()
+
+    answer_books(talk, "A")
+
+    assert BooksMissing(("B",)) in talk.session.on_time(talk.now_ns)
+    assert talk.last("add_markets")["params"]["market_tickers"] == ["B"]
+
+
+def test_a_market_that_the_venue_still_follows_is_taken_back() -> None:
+    talk = called("A")
+
+    answer_books(talk, "A", "Z")
+
+    assert talk.last("delete_markets")["params"]["market_tickers"] == ["Z"]
+
+
+def test_an_answer_that_lists_what_we_follow_changes_nothing() -> None:
+    talk = called("A", "B")
+    before = len(talk.commands)
+
+    answer_books(talk, "A", "B")
+
+    assert len(talk.commands) == before
+
+
+def test_a_channel_that_the_venue_lists_no_more_ends_the_connection() -> None:
+    talk = called("A")
+    asked = talk.last("list_subscriptions")
+
+    with pytest.raises(ProtocolError, match=r"lists no subscription any more to trade \(3\)"):
+        talk.hear(frame("ok", sid=None, id=asked["id"], msg=channels_of(talk, trade=1)))
+
+
+def test_a_whole_list_of_channels_is_fine() -> None:
+    talk = called("A")
+
+    talk.hear(frame("ok", sid=None, id=talk.last("list_subscriptions")["id"], msg=channels_of(talk)))
+
+    assert talk.wait(1) == []
