@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from archive.gaps import DayOfLoss, Loss, by_day, losses
 from archive.known_sessions import Archived, Known, known_sessions
@@ -119,7 +119,18 @@ def _store(feed: Feed, sessions: Collection[str], rows: Iterable[tuple[Loss, Day
         unique_fields=["session", "gap_number", "date"],
         update_fields=_DERIVED,
     )
+    _resolve(loss for loss, _ in rows if loss.is_healed)
     return {row.date for row in (*gone, *fresh, *other)}
+
+
+def _resolve(healed: Iterable[Loss]) -> None:
+    """Nothing is missing of these any more; what people said of one stays."""
+    for loss in healed:
+        rows = DataGap.objects.filter(session=loss.session, gap_number=loss.number, resolved_at=None)
+        told = (
+            f"every trade that REST knows of this time is archived; {loss.healed} had not come by the stream"
+        )
+        rows.update(resolved=True, resolved_at=F("gap_end"), notes=told)
 
 
 def _hand_over(gone: Iterable[DataGap], fresh: Iterable[DataGap]) -> None:
@@ -157,14 +168,17 @@ def _row(feed: Feed, loss: Loss, part: DayOfLoss, inventory: DataInventory | Non
         planned=mark.planned,
         healable=mark.healable,
         fault=mark.fault if mark.fault in DataGap.Fault.values else DataGap.Fault.UNKNOWN,
-        detail=_detail(mark),
+        detail=_detail(loss),
     )
 
 
-def _detail(mark: marks.GapOpen) -> dict[str, Any]:
+def _detail(loss: Loss) -> dict[str, Any]:
+    mark = loss.mark
     detail = {**mark.detail, "after_n": mark.after_n}
-    if mark.channel:
-        detail["channel"] = mark.channel
+    if mark.channel or mark.channels:
+        detail["channel"] = mark.channel or ",".join(mark.channels)
+    if loss.healed is not None:
+        detail["trades_healed"] = loss.healed
     if mark.unpublished_from:
         detail |= {"unpublished_from": mark.unpublished_from, "unpublished_to": mark.unpublished_to}
     return detail

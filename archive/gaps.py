@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from archive.layout import day_of
 from archive.session_marks import (
@@ -25,13 +25,22 @@ PLANNED_STOP = "planned_teardown"
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A gap: `number` is the n of the mark that opened it, times are Unix ns, `end_ns` None while it goes on."""
+    """A gap: `number` is the n of the mark that opened it, times are Unix ns, `end_ns` None while it goes on.
+
+    `healed` is how many of its trades REST has told since; None where that was not asked.
+    """
 
     session: str
     number: int
     start_ns: int
     end_ns: int | None
     mark: marks.GapOpen
+    healed: int | None = None
+
+    @property
+    def is_healed(self) -> bool:
+        """Whether nothing is missing any more: what a whole connection lost are not trades alone."""
+        return self.healed is not None and self.mark.channel == "trade"
 
 
 class DayOfLoss(NamedTuple):
@@ -59,6 +68,7 @@ def _of_session(
     session = own[0].session
     others = [span for other, span in ready_spans if other != session]
     closed, is_over = closes(own), has_ended(own)
+    healed = {mark.gap: mark.trades for mark in (at.mark for at in own) if _heals(mark)}
     stop = next(
         (at for at in own if isinstance(at.mark, marks.GapOpen) and at.mark.cause == PLANNED_STOP), None
     )
@@ -67,7 +77,12 @@ def _of_session(
             start = at.mark.from_ns if at is not stop else _stopped_since(own, at.mark.from_ns)
             end = _end(at, closed, others, stop=stop) if is_over else closed.get(at.n)
             # The clock may have stepped back in between; a gap never ends before it begins.
-            yield Loss(session, at.n, start, None if end is None else max(end, start), at.mark)
+            end = None if end is None else max(end, start)
+            yield Loss(session, at.n, start, end, at.mark, healed.get(at.n))
+
+
+def _heals(mark: marks.Mark) -> TypeGuard[marks.GapHealed]:
+    return isinstance(mark, marks.GapHealed) and not mark.session
 
 
 def _end(

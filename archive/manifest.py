@@ -12,7 +12,7 @@ from streaming import marks
 
 FORMAT = 1
 
-# Marks that gaps and coverage follow from; ticks and market times are read in the lines.
+# Marks that gaps and coverage follow from; ticks, market times and REST's trades are read in the lines.
 KEPT_MARKS = (
     marks.SessionStart,
     marks.ConnectionOpen,
@@ -21,6 +21,7 @@ KEPT_MARKS = (
     marks.ClockStep,
     marks.GapOpen,
     marks.GapClose,
+    marks.GapHealed,
     marks.SessionEnd,
 )
 

@@ -30,6 +30,8 @@ from streaming.kalshi.market_lister import MarketLister
 from streaming.kalshi.markets import MarketBoard, Patterns
 from streaming.kalshi.plan import Plan
 from streaming.kalshi.shards import ALL, Shard
+from streaming.kalshi.trade_healer import TradeHealer
+from streaming.kalshi.venue_watch import VenueWatch
 from streaming.lifetime import Tasks
 from streaming.log_keeper import LogKeeper
 from streaming.log_reader import CaptureLogReader, Cursor
@@ -125,6 +127,8 @@ class Connector:
         self._capture = Capture(self._config, self._log, self._board, self._clock, plan=plan, keyring=keyring)
         self._keeper = self._keep(self._log, self._capture)
         lister = MarketLister(self._config, self._board, self._capture, keyring=keyring)
+        watch = VenueWatch(self._config.rest_endpoint, keyring, self._capture)
+        self._healer = self._heal(keyring, notices)
         publisher = self._publisher(notices)
         self._log.on_append = _setter(self._capture.fresh, publisher.fresh)
         asyncio.get_running_loop().add_signal_handler(EXPECT_END, self._capture.expect_end)
@@ -134,6 +138,8 @@ class Connector:
                 tasks.start("sync", self._keeper.keep_synced)
                 tasks.start("tick", self._tick)
                 tasks.start("lister", lister.run)
+                tasks.start("venue watch", watch.run)
+                tasks.start("healer", self._healer.run)
                 publish = partial(publisher.run, self._config.nats_url, self._writing_ended)
                 tasks.start("publisher", publish, may_end=self._writing_ended)
                 try:
@@ -156,6 +162,16 @@ class Connector:
             schedule=asyncio.get_running_loop().call_soon,
             disk=self._disk,
         )
+
+    def _heal(self, keyring: Keyring, notices: list[GapNotice]) -> TradeHealer:
+        """Of several connectors the first takes the trades, and sees to what is missing of them."""
+        config = self._config
+        recent = self._capture.recent_trades
+        healer = TradeHealer(config.rest_endpoint, keyring, self._log, recent, feed=config.feed)
+        if config.shard.is_first:
+            healer.crashed(notices, to_ns=self._clock.now_ns())
+            self._capture.on_gap_closed(healer.gap_closed)
+        return healer
 
     def _keep(self, capture_log: CaptureLog, capture: Capture) -> LogKeeper:
         keeper = LogKeeper(
@@ -180,7 +196,7 @@ class Connector:
 
     async def _end(self, reason: str) -> None:
         self._log.mark(marks.SessionEnd(reason=reason))
-        self._has_ended = True
+        self._has_ended, self._healer.is_log_open = True, False
         await self._keeper.settle()
         self._writing_ended.set()
         log.info("session ended", session=self.session, reason=reason, records=self._log.last_n)

@@ -86,6 +86,22 @@ class GapClose(msgspec.Struct, tag_field="mark", tag="gap_close"):
     to_ns: int
 
 
+class RestTrades(msgspec.Struct, tag_field="mark", tag="rest_trades", omit_defaults=True):
+    """Trades of a loss, as the venue's REST tells them; the loss is this session's, or that of an earlier `session`."""
+
+    gap: int
+    trades: list[dict[str, Any]]
+    session: str = ""
+
+
+class GapHealed(msgspec.Struct, tag_field="mark", tag="gap_healed", omit_defaults=True):
+    """Every trade that REST knows of a loss is in this log; `trades` of them had not come otherwise."""
+
+    gap: int
+    trades: int
+    session: str = ""
+
+
 class ClockStep(msgspec.Struct, tag_field="mark", tag="clock_step"):
     """The wall clock was set by `step_ns`; from here on recv_ns is `ahead_ns` ahead of it, for it is never set back."""
 
@@ -121,6 +137,8 @@ Mark = (
     | ConnectionClose
     | GapOpen
     | GapClose
+    | RestTrades
+    | GapHealed
     | ClockStep
     | MarketOpened
     | MarketClosed

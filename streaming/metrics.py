@@ -45,6 +45,9 @@ CONNECTOR_BOOKS_STALE = Gauge("ssmd_connector_books_stale", "Order books that wa
 CONNECTOR_BOOKS_WITHOUT_ROOM = Gauge(
     "ssmd_connector_books_without_room", "Wanted order books that no connection has room for", ["feed"]
 )
+CONNECTOR_TRADES_HEALED = Counter(
+    "ssmd_connector_trades_healed_total", "Trades of losses that REST told and the stream had not", ["feed"]
+)
 CONNECTOR_CLOCK_SKEW = Gauge(
     "ssmd_connector_clock_skew_seconds",
     "This machine's clock minus the venue's, as of its last answer",
@@ -128,7 +131,7 @@ def init_connector(feed: str) -> None:
         CONNECTOR_RECEIVED.labels(feed, kind)
     for error in CONNECTOR_ERRORS:
         CONNECTOR_ERRORS_TOTAL.labels(feed, error)
-    for counter in (CONNECTOR_PUBLISHED, CONNECTOR_RECONNECTS, CONNECTOR_GAPS):
+    for counter in (CONNECTOR_PUBLISHED, CONNECTOR_RECONNECTS, CONNECTOR_GAPS, CONNECTOR_TRADES_HEALED):
         counter.labels(feed)
     for gauge in (
         CONNECTOR_LAG,

@@ -1,6 +1,6 @@
 """The gaps of one running session: which losses go on, and the marks that open and close them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from streaming import marks, metrics
 from streaming.capture_log import CaptureLog
@@ -12,6 +12,7 @@ class OpenGaps:
     """Writes gap marks; the same loss is opened once, however often it is found."""
 
     def __init__(self, log: CaptureLog, feed: str) -> None:
+        self.on_closed: Callable[[int, marks.GapOpen, int], None] = lambda n, gap, to_ns: None
         self._log = log
         self._open: dict[int, marks.GapOpen] = {}  # by the mark's n
         self._lines: dict[int, int] = {}  # likewise
@@ -58,6 +59,7 @@ class OpenGaps:
         del self._lines[n]
         self._log.mark(marks.GapClose(gap=n, to_ns=to_ns), connection=gap.connection)
         self._gauge.set(len(self._open))
+        self.on_closed(n, gap, to_ns)
 
 
 def _is_same(one: marks.GapOpen, other: marks.GapOpen) -> bool:
@@ -93,4 +95,19 @@ def incomplete_mark(
         after_n=after[0],
         tickers=[ticker],
         fault=fault,
+    )
+
+
+def stall_mark(channel: str, *, connection: int, last: tuple[int, int, int]) -> marks.GapOpen:
+    """A channel that was fed nothing although its connection stood; `last` is sid, n, recv_ns of its last frame."""
+    sid, after_n, after_ns = last
+    return marks.GapOpen(
+        cause="data_stall",
+        connection=connection,
+        from_ns=after_ns,
+        after_n=after_n,
+        sid=sid,
+        healable=channel == "trade",
+        fault="exchange",
+        channel=raw_type(channel),
     )

@@ -1,6 +1,7 @@
 """Keeps the lines to Kalshi open and records all that they say; talks back as their conversations decide."""
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -14,8 +15,9 @@ from streaming.kalshi.keyring import Keyring
 from streaming.kalshi.line import Desk, Line
 from streaming.kalshi.markets import MarketBoard
 from streaming.kalshi.overflow import Overflow
-from streaming.kalshi.plan import Plan
-from streaming.kalshi.session import ProtocolError
+from streaming.kalshi.plan import FIRST_LINE, Plan
+from streaming.kalshi.protocol_error import ProtocolError
+from streaming.kalshi.recent_trades import RecentTrades
 from streaming.lifetime import result_of
 from streaming.recording import OpenGaps
 from streaming.records import Kind, Record
@@ -50,6 +52,8 @@ class Capture:
         self._desk = self._share(keyring or Keyring(config.credentials))
         self._reader = FollowedLog(capture_log.folder, self._fell_behind)
         self._counts = FrameCounts(config.feed)
+        self.recent_trades = RecentTrades()
+        self.last_trade_ns = 0  # when the last one came
         self._end_is_expected = False
         self._lines: dict[int, Line] = {}
         self._running: dict[int, asyncio.Task[None]] = {}
@@ -130,6 +134,24 @@ class Capture:
         for line in self._lines.values():
             line.look_for_room()
 
+    @property
+    def takes_trades(self) -> bool:
+        """Whether the connection that carries all markets' trades is ready."""
+        return FIRST_LINE in self._lines and self._lines[FIRST_LINE].is_ready
+
+    def trades_stalled(self) -> None:
+        """The exchange trades, and we are fed nothing of it."""
+        error = ProtocolError("the exchange trades and no trade comes", cause="data_stall", stalled="trade")
+        self._lines[FIRST_LINE].give_up(error)
+
+    def exchange_is(self, state: str, *, resumes: str = "") -> None:
+        """What the exchange says of itself; empty: it trades."""
+        self._consequences.exchange_is(state, now_ns=self._clock.now_ns(), resumes=resumes)
+
+    def on_gap_closed(self, told: Callable[[int, marks.GapOpen, int], None]) -> None:
+        """`told` is called with each loss that is over: number, mark, end."""
+        self._gaps.on_closed = told
+
     def clock_was_set(self, step_ns: int, ahead_ns: int) -> None:
         """The wall clock stepped: said in the log, since its times are what everybody reads."""
         self._log.mark(marks.ClockStep(step_ns=step_ns, ahead_ns=ahead_ns))
@@ -193,6 +215,9 @@ class Capture:
                 continue
             if (session := line.interpret(record)) is not None:
                 self._counts.add(session.frame_type, session.sent_ms, record.received_ns)
+                if session.frame_type == "trade":
+                    self.recent_trades.note(record.payload)
+                    self.last_trade_ns = record.received_ns
 
     async def _send(self) -> None:
         for line in list(self._lines.values()):

@@ -23,7 +23,8 @@ log = structlog.get_logger()
 
 LIFECYCLE = "market_lifecycle_v2"
 # Losses of a whole connection: over as soon as the next one is ready.
-LOST = ("connection_lost", "auth_failed", "rate_limited", "venue_overflow", "oversize_frame")
+LOST = ("connection_lost", "auth_failed", "rate_limited", "venue_overflow", "oversize_frame", "data_stall")
+EXCHANGE = ("exchange_outage", "exchange_paused")
 NO_LINE = -1
 OF_BOOKS = ("sequence_gap", "subscription_incomplete")
 
@@ -42,6 +43,7 @@ class Consequences:
     ) -> None:
         self.listing_due = asyncio.Event()
         self._without_room: set[str] = set()
+        self._exchange = ""
         self._overflow = overflow or Overflow(capture_log, gaps, feed)
         self._log, self._gaps, self._board, self._feed = capture_log, gaps, board, feed
 
@@ -94,6 +96,24 @@ class Consequences:
 
     def _found(self, ticker: str, connection: int, now_ns: int) -> None:
         self._gaps.close(["subscription_incomplete"], to_ns=now_ns, connection=connection, ticker=ticker)
+
+    def exchange_is(self, state: str, *, now_ns: int, resumes: str = "") -> None:
+        """What the venue says of itself: `exchange_outage`, `exchange_paused`, or nothing out of the ordinary."""
+        if state != self._exchange:
+            log.warning("the exchange changed", before=self._exchange, now=state, resumes=resumes)
+            self._gaps.close(EXCHANGE, to_ns=now_ns, line=NO_LINE)
+        if state and state != self._exchange:
+            gap = marks.GapOpen(
+                cause=state,
+                connection=0,
+                from_ns=now_ns,
+                after_n=self._log.last_n,
+                planned=state == "exchange_paused",
+                fault="exchange",
+                detail={"resumes": resumes},
+            )
+            self._gaps.open(gap, line=NO_LINE)
+        self._exchange = state
 
     def without_room(self, tickers: set[str], *, now_ns: int) -> None:
         """These markets' books found no place on any line: each is a loss of its own until it finds one."""

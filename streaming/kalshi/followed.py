@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from streaming.dead_session import FOLLOWED
-from streaming.kalshi.session import ProtocolError
+from streaming.kalshi.protocol_error import ProtocolError
 from streaming.log_reader import CaptureLogReader, Cursor
 from streaming.records import Record
 

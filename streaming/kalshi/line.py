@@ -18,10 +18,11 @@ from streaming.kalshi.consequences import Consequences
 from streaming.kalshi.findings import Finding, Ready
 from streaming.kalshi.keyring import Keyring
 from streaming.kalshi.overflow import CAUSE, Overflow
-from streaming.kalshi.session import KalshiSession, ProtocolError
+from streaming.kalshi.protocol_error import ProtocolError
+from streaming.kalshi.session import KalshiSession
 from streaming.kalshi.socket import NO_CLOSE, TOO_LARGE, KalshiSocket
 from streaming.lifetime import result_of
-from streaming.recording import OpenGaps
+from streaming.recording import OpenGaps, stall_mark
 from streaming.records import Record
 from streaming.session_clock import SessionClock
 
@@ -275,7 +276,16 @@ class Line:
     def give_up(self, error: ProtocolError) -> None:
         """The conversation cannot go on: end the connection, the next one starts anew."""
         metrics.CONNECTOR_ERRORS_TOTAL.labels(self._desk.config.feed, "venue").inc()
+        if error.stalled and self._session is not None:
+            self._stalled(error.stalled, self._session)
         self._drop_connection(error)
+
+    def _stalled(self, channel: str, session: KalshiSession) -> None:
+        """The connection stood all the while, and was fed nothing of this channel since its last frame."""
+        last = session.last_of(channel)
+        if last[1]:  # else nothing ever came: the loss of its connection tells
+            gap = stall_mark(channel, connection=self._connection, last=last)
+            self._desk.gaps.open(gap, line=self.index)
 
     def _drop_connection(self, error: ProtocolError) -> None:
         log.warning("conversation given up", line=self.index, error=str(error))

@@ -4,8 +4,10 @@ Numbers are read from their exact form where a frame has it, else from cents; a 
 that day's wire is told as drift, not refused.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import msgspec
 
 from streaming.events import (
     BookDelta,
@@ -15,6 +17,7 @@ from streaming.events import (
     MarketEvent,
     MarketStatus,
     Origin,
+    Source,
     TakerSide,
     Ticker,
     Trade,
@@ -111,6 +114,21 @@ class Mapper:
             origin=origin,
             is_block=message.is_block_trade,
         )
+
+    def rest_trade(self, record: Record, k: int, row: Mapping[str, Any]) -> Trade:
+        """A trade as REST tells it (kalshi.md 4.4); raises Unmappable."""
+        told = {**row, "market_ticker": row.get("ticker"), "ts": row.get("created_time")}
+        told.pop("ts_ms", None)
+        origin = Origin(self._session, record.n, k, record.received_ns, 0, source=Source.REST)
+        try:
+            message = msgspec.convert(told, messages.TradeMessage)
+            return self._trade(messages.TradeFrame(msg=message), origin)
+        except msgspec.ValidationError as error:
+            raise Unmappable(str(error)) from error
+        except numbers.OffGrid as error:
+            raise Unmappable(str(error), kind=IssueKind.OFF_GRID_PRICE) from error
+        except numbers.NotExact as error:
+            raise Unmappable(str(error)) from error
 
     def _trade_price(self, message: messages.TradeMessage) -> int:
         """The YES price; where only the NO price is there, what it leaves of a dollar."""

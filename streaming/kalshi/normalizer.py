@@ -1,6 +1,5 @@
 """A session's records to events: mapper and fold together, in order of n. Pure: the same records, the same events."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -10,9 +9,9 @@ from streaming.events import Event, GapNotice, MarketEvent, MarketStatus, Origin
 from streaming.fold import Fold, MarketState
 from streaming.issues import Issue, IssueKind
 from streaming.kalshi import wires
+from streaming.kalshi.heard import Connection, ConnectionState
 from streaming.kalshi.mapper import Mapper, Unmappable
 from streaming.kalshi.messages import Frame, decode_envelope, decode_frame, is_known, type_of
-from streaming.kalshi.sequence import SeqCounter
 from streaming.kalshi.shards import ALL, parse_shard
 from streaming.kalshi.tolerant import read_frame
 from streaming.records import Kind, Record
@@ -20,23 +19,6 @@ from streaming.records import Kind, Record
 _OF_BOOKS = ("orderbook_delta", "orderbook_snapshot")
 _MARK = int(Kind.MARK)  # looking up a member is slow
 NO_ISSUES: tuple[Issue, ...] = ()
-
-
-class ConnectionState(msgspec.Struct, frozen=True):
-    """One connection of the session: its line, the last number of each sid, and which sids carry books."""
-
-    line: int
-    sequence: dict[int, int]
-    book_sids: list[int]
-
-
-class _Connection:
-    """What is known of one connection between two records."""
-
-    __slots__ = ("book_sids", "line", "sequence")
-
-    def __init__(self, line: int = 0, sequence: dict[int, int] | None = None, book_sids: Iterable[int] = ()):
-        self.line, self.sequence, self.book_sids = line, SeqCounter(sequence), set(book_sids)
 
 
 class NormalizerState(msgspec.Struct, frozen=True):
@@ -70,7 +52,7 @@ class Normalizer:
         self._mapper_until_ns = 0
         self._subscribe: dict[str, Any] = {}
         self._shard = ALL
-        self._connections: dict[int, _Connection] = {}
+        self._connections: dict[int, Connection] = {}
         self._open_gaps: dict[int, GapNotice] = {}
 
     def apply(self, record: Record) -> list[Event]:
@@ -113,7 +95,7 @@ class Normalizer:
         normalizer.fold = Fold(found.markets)
         normalizer._subscribe, normalizer._shard = found.subscribe, parse_shard(found.shard)
         normalizer._connections = {
-            number: _Connection(one.line, one.sequence, one.book_sids)
+            number: Connection(one.line, one.sequence, one.book_sids)
             for number, one in found.connections.items()
         }
         normalizer._open_gaps = {notice.number: notice for notice in found.open_gaps}
@@ -154,10 +136,9 @@ class Normalizer:
                 record, IssueKind.DUPLICATE, f"sid {frame.sid} seq {frame.seq}", frame.msg.market_ticker
             )
             return []
-        if self._mapper is None or record.received_ns >= self._mapper_until_ns:
-            self._mapper = self._take_mapper(record.received_ns)
+        mapper = self._mapper_at(record.received_ns)
         try:
-            event = self._mapper.map(record, frame)
+            event = mapper.map(record, frame)
         except Unmappable as error:
             return self._cannot_be_read(record, error, ticker=frame.msg.market_ticker)
         if type(event) is MarketStatus:
@@ -166,7 +147,7 @@ class Normalizer:
             if event.status is Status.SETTLED:
                 self.fold.drop(event.ticker)
         events: list[MarketEvent] = self.fold.apply(event)
-        if self._mapper.noted or self.fold.noted:
+        if mapper.noted or self.fold.noted:
             self._take_notes(record, event.ticker)
         return events  # type: ignore[return-value]  # nobody writes into it
 
@@ -174,7 +155,7 @@ class Normalizer:
         """Count a frame; False where its number was passed already. After a loss no book of the subscription is known."""
         one = self._connections.get(connection)
         if one is None:
-            one = self._connections[connection] = _Connection()
+            one = self._connections[connection] = Connection()
         if is_of_book and sid is not None:
             one.book_sids.add(sid)
         if one.sequence.follows(sid, seq):
@@ -184,6 +165,11 @@ class Normalizer:
         if one.sequence.check(sid, seq) and sid in one.book_sids:
             self.fold.forget_connection(connection)
         return True
+
+    def _mapper_at(self, at_ns: int) -> Mapper:
+        if self._mapper is None or at_ns >= self._mapper_until_ns:
+            self._mapper = self._take_mapper(at_ns)
+        return self._mapper
 
     def _take_mapper(self, at_ns: int) -> Mapper:
         wire, self._mapper_until_ns = wires.wire_at(at_ns)
@@ -236,13 +222,15 @@ class Normalizer:
                 for number, one in list(self._connections.items()):
                     if one.line == mark.line:  # its end was not recorded
                         self._connection_over(number)
-                self._connections[mark.connection] = _Connection(mark.line)
+                self._connections[mark.connection] = Connection(mark.line)
             case marks.ConnectionClose():
                 self._connection_over(mark.connection)
             case marks.MarketOpened():
                 return [self._clock_status(record, mark.ticker, Status.OPEN, mark.at_ns)]
             case marks.MarketClosed():
                 return [self._clock_status(record, mark.ticker, Status.CLOSED, mark.at_ns)]
+            case marks.RestTrades():
+                return self._rest_trades(record, mark)
             case marks.ClockStep():
                 self._note(record, IssueKind.CLOCK_STEP, f"by {mark.step_ns} ns")
             case marks.GapOpen():
@@ -250,6 +238,17 @@ class Normalizer:
             case marks.GapClose():
                 return self._gap_closed(mark)
         return []
+
+    def _rest_trades(self, record: Record, mark: marks.RestTrades) -> list[Event]:
+        events: list[Event] = []
+        mapper = self._mapper_at(record.received_ns)
+        for k, row in enumerate(mark.trades):
+            try:
+                events.append(mapper.rest_trade(record, k, row))
+            except Unmappable as error:
+                self.unmappable += 1
+                self._note(record, error.kind, f"a trade of REST: {error}", is_lost=True)
+        return events
 
     def _connection_over(self, connection: int) -> None:
         """Its numbers mean nothing any more; nobody tells how its books go on."""

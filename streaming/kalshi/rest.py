@@ -19,6 +19,7 @@ ATTEMPTS = 5
 SECONDS_BETWEEN = 0.1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TRANSIENT = (429, 500, 502, 503, 504)
+_DOWN = (500, 503, 504)  # kalshi.md 10, on 4.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +82,30 @@ class KalshiRest:
         self._next_at = max(self._next_at + SECONDS_BETWEEN, now)
         await asyncio.sleep(self._next_at - now)
 
-    async def markets(self, **query: Any) -> AsyncIterator[list[dict[str, Any]]]:
+    def markets(self, **query: Any) -> AsyncIterator[list[dict[str, Any]]]:
         """Pages of markets, never combinations; filters as the venue's, e.g. status="open", series_ticker=..."""
+        return self._pages("/markets", "markets", {**query, "mve_filter": "exclude"})
+
+    def trades(self, *, from_s: int, to_s: int) -> AsyncIterator[list[dict[str, Any]]]:
+        """Pages of all markets' trades between two Unix seconds, the latest first."""
+        return self._pages("/markets/trades", "trades", {"min_ts": from_s, "max_ts": to_s})
+
+    async def status(self) -> dict[str, Any]:
+        """`exchange_active`, `trading_active`: also where the venue answers with them that it is down."""
+        try:
+            found = await self.get("/exchange/status")
+        except httpx.HTTPStatusError as error:
+            found = error.response.json() if error.response.status_code in _DOWN else None
+        return found if isinstance(found, dict) else {}
+
+    async def _pages(
+        self, path: str, name: str, query: Mapping[str, Any]
+    ) -> AsyncIterator[list[dict[str, Any]]]:
         seen = set()
         cursor: str | None = None
         while True:
-            body = await self.get("/markets", limit=PAGE, mve_filter="exclude", cursor=cursor, **query)
-            yield _rows(body, "markets")
+            body = await self.get(path, limit=PAGE, cursor=cursor, **query)
+            yield _rows(body, name)
             cursor = body.get("cursor")
             if not cursor or cursor in seen:  # a cursor that it does not know makes it start at page 1 again
                 return
@@ -105,8 +123,8 @@ def listed(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "ticker": row["ticker"],
         "status": row.get("status", ""),
-        "open_ns": _ns(row.get("open_time")),
-        "close_ns": _ns(row.get("close_time")),
+        "open_ns": time_ns(row.get("open_time")),
+        "close_ns": time_ns(row.get("close_time")),
     }
 
 
@@ -122,7 +140,7 @@ def _categories(row: Mapping[str, Any]) -> set[str]:
     return {str(name).casefold() for name in (row.get("category"), *(row.get("categories") or ())) if name}
 
 
-def _ns(text: object) -> int | None:
+def time_ns(text: object) -> int | None:
     """RFC 3339 to Unix ns; the venue's zero time (year 1), and what is no time, is none."""
     try:
         moment = datetime.fromisoformat(text) if isinstance(text, str) else _EPOCH

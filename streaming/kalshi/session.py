@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from streaming.kalshi import messages, roll_call
+from streaming.kalshi.audit import BookAudit
+from streaming.kalshi.books_due import BooksDue
 from streaming.kalshi.findings import (
     BookFound,
     BooksHealed,
@@ -17,25 +19,17 @@ from streaming.kalshi.findings import (
     SequenceGap,
 )
 from streaming.kalshi.pending import ROLL_CALL, TRIES, Pending, Sent
+from streaming.kalshi.protocol_error import ProtocolError
 from streaming.kalshi.sequence import SeqCounter
 
 BOOKS = "orderbook_delta"
 FIREHOSES = ("market_lifecycle_v2", "ticker", "trade")  # for all markets
 CHUNK = 100  # markets a command; larger ones have been seen to go unanswered
-SNAPSHOT_WITHIN_NS = 5 * 1_000_000_000
 ROLL_CALL_EVERY_NS = 60 * 1_000_000_000
 OVERFLOW = 25  # it could not send as fast as it should
 ENDED = (10, OVERFLOW)  # error codes after which a subscription is dead
 LATER = (18, 27)  # its time-out and its rate limit: the same command may be taken later
 _OF_BOOKS = ("orderbook_delta", "orderbook_snapshot")
-
-
-class ProtocolError(Exception):
-    """The conversation cannot go on: drop the connection and open another; `cause` is the gap's."""
-
-    def __init__(self, text: str, *, cause: str = "connection_lost") -> None:
-        self.cause = cause
-        super().__init__(text)
 
 
 @dataclass
@@ -48,12 +42,13 @@ class KalshiSession:
     sent_ms: int | None = None  # when the venue queued the last frame
     _pending: Pending = field(default_factory=Pending)
     _roll_called_ns: int = 0
+    _audit: BookAudit = field(default_factory=BookAudit)
     _channels: dict[int, str] = field(default_factory=dict)
     _sequence: SeqCounter = field(default_factory=SeqCounter)
     _last_seen: dict[int, tuple[int, int]] = field(default_factory=dict)
     _wanted: set[str] | None = None  # None: not known yet
     _asked: set[str] = field(default_factory=set)
-    _books_due: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _books_due: BooksDue = field(default_factory=BooksDue)
     _refused_parts: list[tuple[str, ...]] = field(default_factory=list)
     _missing: set[str] = field(default_factory=set)
     _findings: list[Finding] = field(default_factory=list)  # that follow from no frame
@@ -100,12 +95,18 @@ class KalshiSession:
         if dead := self._pending.repeat_overdue(now_ns, sid=self.books_sid or 0):
             raise ProtocolError(f"{dead.action} {dead.channel} was not answered {TRIES} times")
         self._call_roll(now_ns)
+        self._audit_books(now_ns)
         return self._drained() + self._overdue_books(now_ns) + self._readiness()
 
     @property
     def books_sid(self) -> int | None:
         """The order-book subscription's sid, once acknowledged."""
         return next((sid for sid, channel in self._channels.items() if channel == BOOKS), None)
+
+    def last_of(self, channel: str) -> tuple[int, int, int]:
+        """A channel's sid, and n and receive time of its last frame; zeros where there is none."""
+        sid = next((sid for sid, name in self._channels.items() if name == channel), 0)
+        return sid, *self._last_seen.get(sid, (0, 0))
 
     # -- frames -----------------------------------------------------------------------------------
 
@@ -127,7 +128,7 @@ class KalshiSession:
         # What was lost is never sent again: ask for every book of the subscription anew.
         lost = tuple(sorted(self._asked - self._missing))
         self._healing = self._healing or bool(lost)
-        self._books_due.update(dict.fromkeys(lost, (now_ns, 0)))
+        self._books_due.ask(lost, now_ns)
         self._ask_snapshots(lost)
         return [SequenceGap(skipped, channel, lost, after_n, after_ns)]
 
@@ -152,7 +153,8 @@ class KalshiSession:
         return []
 
     def _snapshot(self, message: messages.Snapshot) -> list[Finding]:
-        self._books_due.pop(message.market_ticker, None)
+        self._books_due.drop(message.market_ticker)
+        self._audit.came(message.market_ticker)
         found: list[Finding] = []
         if message.market_ticker in self._missing:
             self._missing.remove(message.market_ticker)
@@ -174,7 +176,7 @@ class KalshiSession:
         if sent is None:
             return
         if sent.action == "list_subscriptions":
-            self._require_channels(envelope.msg)
+            roll_call.require_channels(envelope.msg, self._channels)
         if envelope.sid is not None:  # a repeated `subscribe` is answered by `ok`, which alone names the sid
             self._channels.setdefault(envelope.sid, sent.channel)
         if sent.action == ROLL_CALL:
@@ -207,7 +209,7 @@ class KalshiSession:
                 self._refused_parts.extend(parts)
             else:
                 missing = sent.tickers
-                self._books_due.pop(missing[0], None)
+                self._books_due.drop(missing[0])
         self._pursue(now_ns)
         return [*self._miss(missing), *self._healed()] if missing else []
 
@@ -221,7 +223,7 @@ class KalshiSession:
         if self._is_ready or not self._is_complete or self._pending or self._refused_parts:
             return []
         # One that is missing is still asked for, and has a loss of its own: the others do not wait for it.
-        if not self._books_due.keys() <= self._missing or self._wanted != self._asked:
+        if not self._missing.issuperset(self._books_due) or self._wanted != self._asked:
             return []
         self._is_ready = True
         return [Ready(len(self._asked))]
@@ -242,7 +244,7 @@ class KalshiSession:
         elif surplus := sorted(self._asked - self._wanted)[:CHUNK]:
             self._asked.difference_update(surplus)
             for ticker in surplus:
-                self._books_due.pop(ticker, None)
+                self._books_due.drop(ticker)
             self._findings += [BookFound(ticker) for ticker in surplus if ticker in self._missing]
             self._findings += self._healed()
             self._missing.difference_update(surplus)
@@ -251,20 +253,17 @@ class KalshiSession:
 
     def _subscribe_books(self, tickers: tuple[str, ...], now_ns: int) -> None:
         self._asked.update(tickers)
-        self._books_due.update(dict.fromkeys(tickers, (now_ns, 0)))
+        self._books_due.ask(tickers, now_ns)
         self._send("subscribe" if self.books_sid is None else "add_markets", BOOKS, tickers, now_ns)
 
     def _overdue_books(self, now_ns: int) -> list[Finding]:
-        late = [one for one, (asked, _) in self._books_due.items() if now_ns - asked > SNAPSHOT_WITHIN_NS]
-        if not late or self.books_sid is None:
+        if self.books_sid is None:
             return []
-        hopeless = tuple(ticker for ticker in late if self._books_due[ticker][1] >= TRIES)
-        for ticker in hopeless:
-            del self._books_due[ticker]
-        for ticker in set(late) - set(hopeless):
-            self._books_due[ticker] = (now_ns, self._books_due[ticker][1] + 1)
-        self._ask_snapshots(sorted(set(late) - set(hopeless)))
-        return self._miss(hopeless if self._is_ready else late) + self._healed()
+        late = self._books_due.late(now_ns)
+        if not (late.again or late.hopeless):
+            return []
+        self._ask_snapshots(late.again)
+        return self._miss(late.hopeless if self._is_ready else late.again + late.hopeless) + self._healed()
 
     def _ask_snapshots(self, tickers: Sequence[str]) -> None:
         for start in range(0, len(tickers), CHUNK):
@@ -282,11 +281,13 @@ class KalshiSession:
         if followed and self.books_sid is not None:
             self._send(ROLL_CALL, BOOKS, (min(followed),), now_ns)
 
-    def _require_channels(self, answer: msgspec.Raw) -> None:
-        listed = roll_call.channels(answer)
-        gone = [f"{channel} ({sid})" for sid, channel in self._channels.items() if sid not in listed]
-        if gone:
-            raise ProtocolError(f"the venue lists no subscription any more to {', '.join(gone)}")
+    def _audit_books(self, now_ns: int) -> None:
+        if not self._is_ready or self._books_due:
+            return
+        if ticker := self._audit.due(self._asked - self._missing, now_ns):
+            self._ask_snapshots([ticker])
+        if self._audit.is_in_vain:
+            raise ProtocolError("books that were asked for do not come", cause="data_stall", stalled=BOOKS)
 
     def _compare_books(self, answer: msgspec.Raw, now_ns: int) -> None:
         """What it does not follow for us is asked for once more; what it follows in vain is taken back."""

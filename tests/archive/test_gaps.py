@@ -151,3 +151,27 @@ def test_what_was_lost_before_a_planned_stop_ends_with_it() -> None:
 
     assert (lost.start_ns, lost.end_ns) == (70, 100)
     assert (stop.start_ns, stop.end_ns) == (100, 400)
+
+
+def healed(n: int, gap: int, trades: int, session: str = "") -> SessionMark:
+    return SessionMark("a", n, 500, marks.GapHealed(gap=gap, trades=trades, session=session))
+
+
+def test_a_loss_knows_how_many_trades_rest_told_of_it() -> None:
+    [one] = losses([opened("a", 5, 100), closed("a", 6, 5, 300), healed(7, 5, 12)])
+
+    assert (one.healed, one.is_healed) == (12, False)
+
+
+def test_a_loss_of_trades_alone_is_healed_by_them() -> None:
+    gap = marks.GapOpen("sequence_gap", 1, 100, 4, sid=2, channel="trade", healable=True)
+
+    [one] = losses([SessionMark("a", 5, 100, gap), closed("a", 6, 5, 300), healed(7, 5, 3)])
+
+    assert one.is_healed
+
+
+def test_what_is_healed_of_another_session_is_none_of_ours() -> None:
+    [one] = losses([opened("a", 5, 100), closed("a", 6, 5, 300), healed(7, 5, 12, session="b")])
+
+    assert one.healed is None

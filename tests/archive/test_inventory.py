@@ -268,3 +268,25 @@ def test_parts_of_a_late_shipper_are_found(
     ship()
 
     assert record(store, datetime(2025, 12, 19, tzinfo=UTC)) == 1
+
+
+def test_a_loss_of_trades_that_rest_has_filled_is_resolved(
+    feed: Feed, session: SessionMaker, ship: Callable[..., None], store: DirectoryStore
+) -> None:
+    log = session("kalshi-sim-1")
+    be_ready(log)
+    gap = marks.GapOpen(
+        "sequence_gap", 1, log.last_received_ns, log.last_n, sid=2, channel="trade", healable=True
+    )
+    number = log.mark(gap, connection=1)
+    log.mark(marks.GapClose(gap=number, to_ns=log.last_received_ns))
+    ship()
+    record(store)
+    assert not DataGap.objects.get().resolved
+    log.mark(marks.GapHealed(gap=number, trades=3))
+    ship()
+
+    record(store)
+
+    row = DataGap.objects.get()
+    assert (row.resolved, row.resolved_at, row.detail["trades_healed"]) == (True, row.gap_end, 3)

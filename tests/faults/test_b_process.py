@@ -82,7 +82,7 @@ def test_a_loop_that_was_held_up_does_not_take_the_venue_for_dead(
 
 # -- B11 ---------------------------------------------------------------------------------------------
 
-TASKS = ("sync", "tick", "lister", "publisher", "conversation", "line 0", "stop", "connection", "watchdog", "pings")  # fmt: skip
+TASKS = ("sync", "tick", "lister", "publisher", "venue watch", "healer", "conversation", "line 0", "stop", "connection", "watchdog", "pings")  # fmt: skip
 
 
 def task_of(name: str) -> "asyncio.Task[Any]":

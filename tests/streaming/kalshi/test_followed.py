@@ -5,7 +5,7 @@ from pathlib import Path
 from streaming.capture_log import CaptureLog
 from streaming.dead_session import FOLLOWED
 from streaming.kalshi.followed import FollowedLog
-from streaming.kalshi.session import ProtocolError
+from streaming.kalshi.protocol_error import ProtocolError
 from streaming.log_reader import Cursor, segments
 from streaming.records import Kind
 

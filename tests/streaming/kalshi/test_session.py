@@ -10,7 +10,8 @@ from streaming.kalshi.findings import (
     Ready,
 )
 from streaming.kalshi.pending import ANSWER_WITHIN_NS, TRIES
-from streaming.kalshi.session import CHUNK, FIREHOSES, ROLL_CALL_EVERY_NS, ProtocolError
+from streaming.kalshi.protocol_error import ProtocolError
+from streaming.kalshi.session import CHUNK, FIREHOSES, ROLL_CALL_EVERY_NS
 from tests.streaming.kalshi.frames import delta, frame, lifecycle, recorded
 from tests.streaming.kalshi.talk import BOOKS, BOOKS_SID, Talk, action_of, book, ready, refusal
 

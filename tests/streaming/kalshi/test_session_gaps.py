@@ -1,5 +1,6 @@
 """What a conversation makes of numbers that are missing and of books that do not come."""
 
+from streaming.kalshi.books_due import WITHIN_NS
 from streaming.kalshi.findings import (
     BookFound,
     BooksHealed,
@@ -8,11 +9,8 @@ from streaming.kalshi.findings import (
     Ready,
     SequenceGap,
 )
+from streaming.kalshi.pending import TRIES
 from streaming.kalshi.sequence import Skipped
-from streaming.kalshi.session import (
-    SNAPSHOT_WITHIN_NS,
-    TRIES,
-)
 from tests.streaming.kalshi.frames import delta, frame, trade
 from tests.streaming.kalshi.talk import BOOKS, BOOKS_SID, Talk, action_of, book, ready
 
@@ -101,7 +99,7 @@ def test_a_snapshot_that_never_comes_is_asked_for_and_then_missing() -> None:
     talk.hear(book("A", 1))
     found: list[Finding] = []
     for _ in range(TRIES + 1):
-        found += talk.wait(SNAPSHOT_WITHIN_NS + 1)
+        found += talk.wait(WITHIN_NS + 1)
 
     assert found == [BooksMissing(("B",)), Ready(2)]
     assert talk.hear(book("B", 2)) == [BookFound("B")]
@@ -115,7 +113,7 @@ def test_the_others_do_not_wait_for_a_missing_book() -> None:
     talk.acknowledge()
     talk.hear(book("A", 1))
 
-    assert talk.wait(SNAPSHOT_WITHIN_NS + 1) == [BooksMissing(("B",)), Ready(2)]
+    assert talk.wait(WITHIN_NS + 1) == [BooksMissing(("B",)), Ready(2)]
 
 
 def test_a_skip_that_touches_no_book_waits_for_none() -> None:
@@ -134,7 +132,7 @@ def test_a_missing_book_may_still_be_found() -> None:
     talk = Talk().start("A")
     talk.acknowledge()
     for _ in range(TRIES + 1):
-        talk.wait(SNAPSHOT_WITHIN_NS + 1)
+        talk.wait(WITHIN_NS + 1)
 
     assert talk.hear(book("A", 1)) == [BookFound("A")]
 
@@ -143,7 +141,7 @@ def test_a_missing_book_that_is_no_longer_wanted_is_missed_no_more() -> None:
     talk = Talk().start("A")
     talk.acknowledge()
     for _ in range(TRIES + 1):
-        talk.wait(SNAPSHOT_WITHIN_NS + 1)
+        talk.wait(WITHIN_NS + 1)
 
     talk.want()
 
