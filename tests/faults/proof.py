@@ -39,7 +39,8 @@ def prove(
     `scenario(is_handled)`; `metric` is written with its labels, as /metrics shows it.
     """
     handled = scenario(True)
-    assert _wrong(handled, gaps=gaps, metric=metric, at_least=at_least) == []
+    wrong = _wrong(handled, gaps=gaps, metric=metric, at_least=at_least)
+    assert not wrong, wrong
     try:
         unhandled = _wrong(scenario(False), gaps=gaps, metric=metric, at_least=at_least)
     except Exception as error:
