@@ -13,7 +13,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 import structlog
 
@@ -23,13 +22,12 @@ from streaming.capture_log import CaptureLog
 from streaming.connector_config import ConnectorConfig
 from streaming.disk import Disk, DiskFailed
 from streaming.events import GapNotice
-from streaming.file_lock import FileLock, Locked
+from streaming.handover import Seat, seat
 from streaming.kalshi.capture import Capture
 from streaming.kalshi.keyring import Keyring
 from streaming.kalshi.market_lister import MarketLister
 from streaming.kalshi.markets import MarketBoard, Patterns
 from streaming.kalshi.plan import Plan
-from streaming.kalshi.shards import ALL, Shard
 from streaming.kalshi.trade_healer import TradeHealer
 from streaming.kalshi.venue_watch import VenueWatch
 from streaming.lifetime import Tasks
@@ -55,11 +53,11 @@ def run(config: ConnectorConfig) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     _require_descriptors()
-    with _only_connector(config.capture, config.shard):
+    with seat(config.capture, config.shard, take_over=config.take_over) as taken:
         metrics.init_connector(config.feed)
         capture_metrics.init_capture(config.feed)
         _serve_metrics(config.metrics_port)
-        lifetime.run("connector", Connector(config).run)
+        lifetime.run("connector", Connector(config, seat=taken).run)
 
 
 def _serve_metrics(port: int) -> None:
@@ -83,21 +81,6 @@ def _require_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
 
 
-def _only_connector(folder: Path, shard: Shard = ALL) -> FileLock:
-    """The environment's connector lock, one for each shard: two connectors would record everything twice."""
-    name = f"connector-{shard.index}-of-{shard.count}.lock" if str(shard) else "connector.lock"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / name)
-    except Locked:
-        reason = Reason(f"a connector of environment {folder.name!r} is running already", "Stop it first.")
-        raise Refused([reason], exit_code=ExitCode.CONFLICT) from None
-    except OSError as error:
-        remedy = "Set SSMD_HOME to a folder that you may write to."
-        reason = Reason(f"cannot write to {folder}: {error.strerror}", remedy)
-        raise Refused([reason], exit_code=ExitCode.PERMISSION) from error
-
-
 def new_session(feed: str, now: datetime) -> str:
     """`kalshi-20251214T001000Z-3f9a1c`."""
     return f"{feed}-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
@@ -107,9 +90,15 @@ class Connector:
     """One session."""
 
     def __init__(
-        self, config: ConnectorConfig, *, disk: Disk | None = None, clock: SessionClock | None = None
+        self,
+        config: ConnectorConfig,
+        *,
+        disk: Disk | None = None,
+        clock: SessionClock | None = None,
+        seat: Seat | None = None,
     ) -> None:
-        self._config = config
+        self._config, self._seat = config, seat
+        self._successor = ""  # the session that took over
         self._disk, self._clock = disk or Disk(), clock or SessionClock()
         self.session = new_session(config.feed, datetime.now(UTC))
         self.folder = config.capture / self.session
@@ -119,6 +108,7 @@ class Connector:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Record until `stop`, then drain; raises Refused when the venue does not take our key."""
+        self._stop = stop
         notices = await end_old_sessions(self._config.capture, self._config.environment)
         self._log = self._open_log()
         self._log.mark(self._start_mark())
@@ -191,6 +181,9 @@ class Connector:
         except Refused:  # the venue's, with its gap marked: nothing was lost by us
             await self._end("refused")
             raise
+        if self._successor:
+            await self._end(f"handed over to {self._successor}")
+            return
         self._log.mark(self._teardown_mark())
         await self._end(STOPPED)
 
@@ -271,7 +264,20 @@ class Connector:
             self._turn_markets(time.time_ns())
             self._keeper.look()
             self._capture.on_time()
+            if self._seat is not None:
+                self._see_to_the_seat(self._seat)
             metrics.CONNECTOR_CAPTURE_LAST_N.labels(self._config.feed).set(self._log.last_n)
+
+    def _see_to_the_seat(self, seat: Seat) -> None:
+        """Make before break: who takes over asks when it is ready, who is asked ends."""
+        if seat.is_waiting and self._capture.is_ready:
+            seat.ask(self.session)
+            if seat.try_to_take():
+                log.info("taken over", session=self.session)
+        elif not seat.is_waiting and (successor := seat.successor()):
+            log.info("handing over", session=self.session, to=successor)
+            self._successor = successor
+            self._stop.set()
 
     def _turn_markets(self, now_ns: int) -> None:
         """The venue says nothing when a market opens or closes by the clock: we do."""

@@ -42,6 +42,7 @@ class ConnectorConfig:
     books_per_connection: int = 0
     connections: int = MOST_LINES
     shard: Shard = ALL
+    take_over: bool = False  # from a connector that runs, once this one is ready
 
     @property
     def is_everything(self) -> bool:

@@ -1,6 +1,7 @@
 """Exchange to capture log to bus."""
 
 import asyncio
+import dataclasses
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
 from functools import partial
@@ -50,18 +51,30 @@ def add_parser(groups: Any) -> None:
         default=ALL,
         help="only the order books of every N-th market: the I-th of N connectors; the first takes trades and tickers too",
     )
+    start.add_argument(
+        "--take-over",
+        action="store_true",
+        help="replace a connector that runs without losing a frame: it ends once this one is ready",
+    )
     start.set_defaults(run=start_connector)
 
 
 def start_connector(
-    *, env: str | None, feed: str | None, symbols: tuple[str, ...], metrics_port: int, shard: Shard
+    *,
+    env: str | None,
+    feed: str | None,
+    symbols: tuple[str, ...],
+    metrics_port: int,
+    shard: Shard,
+    take_over: bool,
 ) -> None:
     """Ask the registry, then run with plain values."""
     plan = connector_plan(env, feed=feed, symbols=symbols)
     credentials = credentials_of(plan)
     require(symbols_known(plan, symbols, credentials))
 
-    connector.run(config_of(plan, credentials, metrics_port=metrics_port, shard=shard))
+    config = config_of(plan, credentials, metrics_port=metrics_port, shard=shard)
+    connector.run(dataclasses.replace(config, take_over=take_over))
 
 
 def credentials_of(plan: RecordingPlan) -> Credentials:

@@ -72,6 +72,8 @@ class LiveBook:
 
     def _apply(self, seq: int, event: BookEvent) -> bool:
         self._seq = seq
+        if not isinstance(event, GapNotice) and self._is_of_older(event.origin):
+            return False
         match event:
             case BookSnapshot():
                 return self._replace(event)
@@ -79,6 +81,10 @@ class LiveBook:
                 return self._change(event)
             case GapNotice():
                 return self._lose(event)
+
+    def _is_of_older(self, origin: Origin) -> bool:
+        """At a hand-over two sessions speak: the newer one counts from its first whole book on."""
+        return self.is_known and self._origin is not None and origin.session < self._origin.session
 
     def _replace(self, snapshot: BookSnapshot) -> bool:
         was = (self._book.bids, self._book.asks) if self.is_known else None
@@ -100,6 +106,8 @@ class LiveBook:
     def _lose(self, notice: GapNotice) -> bool:
         # Only where it begins: the book is whole again before the loss is declared over.
         concerns_us = not notice.tickers or self.ticker in notice.tickers
+        if notice.channel and "orderbook" not in notice.channel.split(","):
+            return False
         if notice.to_ns is not None or notice.cause in HARMLESS_TO_BOOKS or not concerns_us:
             return False
         return self._forget()

@@ -111,6 +111,11 @@ class Capture:
         """Frames recorded so far."""
         return sum(line.frames for line in self._lines.values())
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether every line has all that it should carry."""
+        return bool(self._lines) and all(line.is_ready for line in self._lines.values())
+
     def expect_end(self) -> None:
         """A planned stop has begun, and the venue may go first: its goodbye is part of the plan."""
         self._end_is_expected = True

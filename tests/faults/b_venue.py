@@ -42,6 +42,11 @@ class Venue:
             async for text in connection:
                 await self._answer(connection, json.loads(text))
 
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether the channels that are sent for all markets are open."""
+        return {"trade", "ticker"} <= self._sids.keys()
+
     async def _answer(self, connection: ServerConnection, command: dict[str, Any]) -> None:
         for channel in command["params"].get("channels", ()):
             sid = self._sids.setdefault(channel, len(self._sids) + 1)
@@ -162,7 +167,8 @@ async def _with_session(
     async with a_venue(rig) as venue:
         session = Session(config_for(rig, venue, **options), **parts)
         try:
-            await session.until(lambda: venue.connections)
+            # A frame sent before its channel has a number of its own would look like a lost one.
+            await session.until(lambda: venue.is_subscribed)
             await act(venue, session)
         finally:
             await session.end()

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from registry.refusal import ExitCode, Refused
-from streaming import connector, dead_session, marks
+from registry.refusal import Refused
+from streaming import dead_session, marks
 from streaming.capture_log import CaptureLog, CaptureLogReader
 from streaming.connector import Connector, new_session
 from streaming.connector_config import ConnectorConfig
@@ -125,25 +125,6 @@ async def test_a_crash_that_the_shipper_is_ending_right_now_is_still_told(tmp_pa
 
     [notice] = await looking
     assert (notice.cause, notice.session) == ("process_crash", "dead")
-
-
-def test_a_second_connector_of_an_environment_is_refused(tmp_path: Path) -> None:
-    lock = connector._only_connector(tmp_path)
-
-    with pytest.raises(Refused) as refused:
-        connector._only_connector(tmp_path)
-
-    assert refused.value.exit_code == ExitCode.CONFLICT
-    lock.release()
-
-
-def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-
-    with pytest.raises(Refused) as refused:
-        connector._only_connector(tmp_path / "file" / "demo")
-
-    assert refused.value.exit_code == ExitCode.PERMISSION
 
 
 def test_a_session_is_named_by_feed_and_start() -> None:
