@@ -1,20 +1,39 @@
 """The simulated exchange: Kalshi's REST and WebSocket, lived by random orders or by recordings."""
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any, TextIO
 
 from registry.refusal import Reason, Refused, require
+from ssmd.cli.options import add_output
+from ssmd.cli.table import render
 
 # Neither the database nor Django is needed, so it starts at once.
 NEEDS_DJANGO = False
+DEFAULT_PORT = 8010
 
 
 def add_parser(groups: Any) -> None:
-    """Add `ssmd exchange start`."""
+    """Add `ssmd exchange start`, `fault` and `faults`."""
     actions = groups.add_parser("exchange", help=__doc__, description=__doc__).add_subparsers(
         metavar="VERB", required=True
     )
+    _add_start(actions)
+    fault = actions.add_parser("fault", help="Order a fault of an exchange that runs")
+    fault.add_argument(
+        "order",
+        help="""like '{"do":"skip_seq","count":3}', '{"do":"list"}' or '{"do":"clear","id":1}'""",
+    )
+    fault.add_argument("--host", default="127.0.0.1", help="where it listens (default: 127.0.0.1)")
+    fault.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"its port (default: {DEFAULT_PORT})")
+    fault.set_defaults(run=order_fault)
+    faults = actions.add_parser("faults", help="Every fault that the exchange knows, with its parameters")
+    add_output(faults)
+    faults.set_defaults(run=list_faults)
+
+
+def _add_start(actions: Any) -> None:
     start = actions.add_parser(
         "start",
         help="Serve until stopped",
@@ -23,7 +42,9 @@ def add_parser(groups: Any) -> None:
         "with them every signature is verified, at most 15 s of clock difference (--skew) allowed.",
     )
     start.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    start.add_argument("--port", type=int, default=8010, help="0 takes any free one (default: 8010)")
+    start.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help=f"0 takes any free one (default: {DEFAULT_PORT})"
+    )
     _add_life(start)
     _add_replay(start)
     start.add_argument("--key-id", help="the only key id that is let in")
@@ -32,6 +53,7 @@ def add_parser(groups: Any) -> None:
         "--skew", type=float, default=15.0, metavar="SECONDS", help="clock difference that passes"
     )
     start.add_argument("--ledger", type=Path, metavar="FILE", help="append a line for every frame handed out")
+    start.add_argument("--faults", type=Path, metavar="FILE", help="a fault script, in YAML or JSON")
     start.set_defaults(run=start_exchange)
 
 
@@ -71,20 +93,39 @@ def start_exchange(
     public_key: Path | None,
     skew: float,
     ledger: Path | None,
+    faults: Path | None,
     stderr: TextIO,
 ) -> None:
     """Check what was asked for, then serve."""
     require(numbers_right(port, markets, rate, speed, skew), replay_given(replay, once=once))
     keys = _public_keys(key_id, public_key)
+    script = _script(faults)
 
     from streaming.kalshi.simulator.auth import Door
-    from streaming.kalshi.simulator.server import Options, run
+    from streaming.kalshi.simulator.options import Options
+    from streaming.kalshi.simulator.server import run
 
     options = Options(
         host=host, port=port, seed=seed, markets=markets, rate=rate, replay=tuple(replay), speed=speed, once=once,
-        original_times=original_times, ledger=ledger, door=Door(keys, skew_ms=round(skew * 1000)),
+        original_times=original_times, ledger=ledger, door=Door(keys, skew_ms=round(skew * 1000)), faults=script,
     )  # fmt: skip
     run(options, stderr)
+
+
+def order_fault(*, order: str, host: str, port: int, stdout: TextIO) -> None:
+    """Send one order to the exchange that runs, and show its answer."""
+    from streaming.kalshi.simulator.control import ask
+
+    told = ask(host, port, order)
+    stdout.write(json.dumps({name: value for name, value in told.items() if name != "ok"}) + "\n")
+
+
+def list_faults(*, output: str, stdout: TextIO) -> None:
+    """The catalogue."""
+    from streaming.kalshi.simulator.mischief.catalogue import CATALOGUE, described
+
+    rows = [described(kind) for kind in CATALOGUE.values()]
+    stdout.write(render(rows, ("name", "faults", "what", "parameters"), as_=output))
 
 
 def numbers_right(port: int, markets: int | None, rate: float, speed: float, skew: float) -> list[Reason]:
@@ -110,6 +151,21 @@ def replay_given(replay: list[Path], *, once: bool) -> list[Reason]:
             Reason("--once ends after a recording, and there is none.", "Add --replay PATH, or leave --once.")
         ]
     return []
+
+
+def _script(path: Path | None) -> tuple[Any, ...]:
+    if path is None:
+        return ()
+    from streaming.kalshi.simulator.mischief.script import parse_script
+
+    try:
+        return tuple(parse_script(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        detail = error.strerror if isinstance(error, OSError) else error
+        reason = Reason(
+            f"The fault script '{path}' cannot be read: {detail}.", "Name a file in YAML or JSON."
+        )
+        raise Refused([reason]) from error
 
 
 def _public_keys(key_id: str | None, path: Path | None) -> dict[str, str]:

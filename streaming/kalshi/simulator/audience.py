@@ -13,6 +13,7 @@ class Subscription:
         "channel",
         "everything",
         "outbox",
+        "says_yes_price",
         "seq",
         "sid",
         "skip_ticker_ack",
@@ -26,6 +27,8 @@ class Subscription:
         self.tickers: dict[str, None] = {}
         self.everything = channel in UNFILTERED
         self.use_yes_price = False
+        # Whether the client chose its price scale itself.
+        self.says_yes_price = False
         self.skip_ticker_ack = False
 
     def next_seq(self) -> int | None:

@@ -14,6 +14,7 @@ import msgspec
 
 from registry.refusal import ExitCode, Reason, Refused
 
+TEXT = 0x1  # a text frame's opcode (RFC 6455, 5.2)
 _CONNECTION = re.compile(rb'^\{"conn":(\d+),')
 _encode = msgspec.json.Encoder().encode
 
@@ -35,6 +36,15 @@ class Ledger:
         """The same for a frame that is not text."""
         text = base64.b64encode(frame)
         self._write(memoryview(b'{"conn":%d,"t_ns":%d,"frame_b64":"%b"}\n' % (connection, at_ns, text)))
+
+    def record_any(self, connection: int, opcode: int, frame: bytes, *, at_ns: int) -> None:
+        """One frame of either kind; text that is no UTF-8 is written as bytes."""
+        try:
+            if opcode != TEXT:
+                raise UnicodeError
+            self.record(connection, (frame,), at_ns=at_ns)
+        except UnicodeError:
+            self.record_binary(connection, frame, at_ns=at_ns)
 
     def close(self) -> None:
         """Flush to the disk."""

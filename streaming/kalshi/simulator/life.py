@@ -5,11 +5,12 @@ Times around opening and closing are those of kalshi.md 3.9; the same seed and t
 
 import heapq
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 
-from streaming.kalshi.simulator import frames
+from streaming.kalshi.simulator import announcements, frames
 from streaming.kalshi.simulator.frames import Broadcast
 from streaming.kalshi.simulator.listings import SECOND_US, Slot, slots
 from streaming.kalshi.simulator.market import Market
@@ -39,6 +40,10 @@ class RandomLife:
         self._jobs: list[tuple[int, int, Job]] = []
         self._numbered = 0
         self._trading: dict[str, OrderFlow] = {}
+        self._closes_us: dict[str, int] = {}
+        self._paused: dict[str, OrderFlow] = {}
+        # How much later than usual a closed market is determined.
+        self.determined_later_us = 0
         self._changed: dict[str, None] = {}
         self._budget = 0.0
         self._step_us = now_us // STEP_US * STEP_US
@@ -114,22 +119,20 @@ class RandomLife:
         is_new_event = market.event_ticker not in self._venue.events
         self._venue.list_market(market, event=slot.event(market.event_ticker), series=slot.series_body())
         close_us = open_us + slot.period_us
-        self._at(now_us + slot.period_us, partial(self._create, slot, open_us + slot.period_us))
+        if slot.times != 1:
+            following = replace(slot, times=slot.times - 1) if slot.times else slot
+            self._at(now_us + slot.period_us, partial(self._create, following, open_us + slot.period_us))
         self._at(open_us - 2 * SECOND_US, partial(self._reveal, market, strike))
         self._at(open_us, partial(self._open, market))
-        self._at(close_us, partial(self._close, market))
-        told = [_event_told(self._venue.events[market.event_ticker])] if is_new_event else []
-        return [*told, _created(market, open_us, close_us)]
+        self._closes_at(market, close_us)
+        told = [announcements.event(self._venue.events[market.event_ticker])] if is_new_event else []
+        return [*told, announcements.created(market, open_us, close_us)]
 
     def _reveal(self, market: Market, strike: float, now_us: int) -> list[Broadcast]:
         """Shortly before the opening the target is known."""
         target = f"Target Price: ${strike:,}"
         market.fields.update(floor_strike=strike, yes_sub_title=target, updated_time=frames.rfc3339(now_us))
-        told = {
-            "market_ticker": market.ticker, "strike_type": "greater_or_equal", "floor_strike": strike,
-            "yes_sub_title": target, "event_type": "metadata_updated",
-        }  # fmt: skip
-        return [frames.broadcast("market_lifecycle_v2", market.ticker, told)]
+        return [announcements.metadata_updated(market)]
 
     def _open(self, market: Market, now_us: int) -> list[Broadcast]:
         """No frame tells of it; orders come at once, REST follows."""
@@ -138,11 +141,19 @@ class RandomLife:
         self._at(now_us + self._delay_us(0.3, 2), partial(self._becomes, market, "active"))
         return [frame for step in range(24) for frame in self._act(flow, now_us + step * 10)]
 
+    def _closes_at(self, market: Market, close_us: int) -> None:
+        self._closes_us[market.ticker] = close_us
+        self._at(close_us, partial(self._close, market))
+
     def _close(self, market: Market, now_us: int) -> list[Broadcast]:
-        flow = self._trading.pop(market.ticker)
+        if now_us != self._closes_us.get(market.ticker):
+            return []  # it was moved meanwhile
+        del self._closes_us[market.ticker]
+        flow = self._trading.pop(market.ticker, None) or self._paused.pop(market.ticker)
         self._at(now_us + self._delay_us(0.3, 2), partial(self._becomes, market, "closed"))
         self._at(now_us + self._delay_us(0.3, 2), partial(self._empty, flow))
-        self._at(now_us + self._delay_us(2.5, 4), partial(self._determine, flow))
+        determined_us = now_us + self.determined_later_us + self._delay_us(2.5, 4)
+        self._at(determined_us, partial(self._determine, flow))
         return flow.expire_some(now_us + self._rng.randint(10, 80))
 
     def _empty(self, flow: OrderFlow, now_us: int) -> list[Broadcast]:
@@ -158,19 +169,14 @@ class RandomLife:
         }  # fmt: skip
         self._at(now_us + self._delay_us(0.3, 2), partial(self._becomes, market, "determined", fields=known))
         self._at(now_us + 5 * SECOND_US, partial(self._settle, market))
-        told = {
-            "market_ticker": market.ticker, "determination_ts": now_us // SECOND_US, "result": result,
-            "settlement_value": value, "event_type": "determined",
-        }  # fmt: skip
-        return [frames.broadcast("market_lifecycle_v2", market.ticker, told)]
+        return [announcements.determined(market, result, value, now_us)]
 
     def _settle(self, market: Market, now_us: int) -> list[Broadcast]:
         settled = frames.rfc3339(now_us)
         known = {"settlement_ts": settled, "updated_time": settled}
         self._at(now_us + self._delay_us(0.3, 2), partial(self._becomes, market, "finalized", fields=known))
         self._at(now_us + KEPT_AFTER_SETTLEMENT_US, partial(self._delist, market))
-        told = {"market_ticker": market.ticker, "settled_ts": now_us // SECOND_US, "event_type": "settled"}
-        return [frames.broadcast("market_lifecycle_v2", market.ticker, told)]
+        return [announcements.settled(market, now_us)]
 
     def _becomes(
         self, market: Market, status: str, _now_us: int, *, fields: Mapping[str, str] = MappingProxyType({})
@@ -186,39 +192,48 @@ class RandomLife:
     def _delay_us(self, low_s: float, high_s: float) -> int:
         return round(self._rng.uniform(low_s, high_s) * SECOND_US)
 
+    # --- out of the ordinary --------------------------------------------------------------
 
-def _created(market: Market, open_us: int, close_us: int) -> Broadcast:
-    fields = market.fields
-    kept = (
-        "title",
-        "yes_sub_title",
-        "no_sub_title",
-        "rules_primary",
-        "rules_secondary",
-        "event_ticker",
-        "strike_type",
-    )
-    told = {
-        "market_ticker": market.ticker,
-        "exchange_index": 0,
-        "open_ts": open_us // SECOND_US,
-        "close_ts": close_us // SECOND_US,
-        "price_level_structure": fields["price_level_structure"],
-        "price_ranges": fields["price_ranges"],
-        "additional_metadata": {
-            "name": fields["yes_sub_title"],
-            **{name: fields[name] for name in kept},
-            "can_close_early": True,
-            "expected_expiration_ts": close_us // SECOND_US + 300,
-        },
-        "event_type": "created",
-    }
-    return frames.broadcast("market_lifecycle_v2", market.ticker, told)
+    def burst(self, count: int, now_us: int) -> list[Broadcast]:
+        """So many frames of order flow, all at once."""
+        happened: list[Broadcast] = []
+        flows = list(self._trading.values())
+        while flows and len(happened) < count:
+            happened += self._act(self._rng.choice(flows), now_us)
+        return happened
 
+    def roll_over(self, coming: Iterable[Slot], *, lead_us: int, now_us: int) -> list[Broadcast]:
+        """New markets that open together, and close together when the next ones open."""
+        open_us = (now_us + lead_us) // SECOND_US * SECOND_US
+        return [told for slot in coming for told in self._create(slot, open_us, now_us)]
 
-def _event_told(event: dict[str, str]) -> Broadcast:
-    told = {
-        "event_ticker": event["event_ticker"], "exchange_index": 0, "title": event["title"],
-        "subtitle": event["sub_title"], "collateral_return_type": "", "series_ticker": event["series_ticker"],
-    }  # fmt: skip
-    return frames.broadcast("event_lifecycle", "", told)
+    def deactivate(self, tickers: Iterable[str]) -> list[Broadcast]:
+        """Trading in these markets stops, or in all; their books stay."""
+        wanted = set(tickers) or set(self._trading)
+        stopped = {ticker: self._trading.pop(ticker) for ticker in sorted(wanted & set(self._trading))}
+        self._paused |= stopped
+        for flow in stopped.values():
+            flow.market.status = "inactive"
+        return [announcements.paused(flow.market, is_paused=True) for flow in stopped.values()]
+
+    def activate(self) -> list[Broadcast]:
+        """Trading goes on, with empty books: resting orders are cancelled (kalshi.md 3.9)."""
+        happened: list[Broadcast] = []
+        for ticker, flow in self._paused.items():
+            flow.clear()
+            flow.market.status = "active"
+            happened += [announcements.paused(flow.market, is_paused=False), flow.market.snapshot()]
+            self._trading[ticker] = flow
+        self._paused.clear()
+        return happened
+
+    def move_close(self, tickers: Iterable[str], close_us: int) -> list[Broadcast]:
+        """These markets close at this time, or all that are open."""
+        told = []
+        wanted = set(tickers) or set(self._trading)
+        for ticker in sorted(wanted & {*self._trading, *self._paused}):
+            market = self._venue.markets[ticker]
+            self._closes_at(market, close_us)
+            market.fields["close_time"] = frames.rfc3339(close_us)
+            told.append(announcements.close_date_updated(market, close_us))
+        return told

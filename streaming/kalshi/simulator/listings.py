@@ -33,6 +33,9 @@ SERIES = (
 )
 
 
+_ROLLING = Series("KXROLL", "Roll-over", "Crypto", "linear_cent", 100.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
     """One place where always one market is open: a series, a strike, and when its windows begin."""
@@ -41,6 +44,7 @@ class Slot:
     rung: int
     phase_us: int
     period_us: int
+    times: int = 0  # how many windows; 0 is for ever
 
     def window_before(self, now_us: int) -> int:
         """The start of the window that is open at `now_us`."""
@@ -95,3 +99,8 @@ def slots(markets: int, *, period_us: int) -> list[Slot]:
         Slot(SERIES[index % used], index // used, (index % used) * period_us // used, period_us)
         for index in range(markets)
     ]
+
+
+def rolling_slots(markets: int, *, period_us: int, times: int) -> list[Slot]:
+    """Room for so many markets that open and close together."""
+    return [Slot(_ROLLING, rung, 0, period_us, times) for rung in range(markets)]

@@ -3,38 +3,16 @@
 Replies, their numbering and the error codes are those of kalshi.md 3.2 and 3.3.
 """
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
+from streaming.kalshi.simulator import commands
 from streaming.kalshi.simulator.audience import Audience, Subscription
+from streaming.kalshi.simulator.commands import CommandError
 from streaming.kalshi.simulator.frames import CHANNELS, UNFILTERED, encoded
 from streaming.kalshi.simulator.venue import Venue
 
-ERRORS = {
-    1: "Unable to process message",
-    2: "Params required",
-    3: "Channels required",
-    4: "Subscription IDs required",
-    5: "Unknown command",
-    7: "Unknown subscription ID",
-    8: "Unknown channel name",
-    11: "Invalid parameter",
-    12: "Exactly one subscription ID is required",
-    13: "Unsupported action",
-    14: "Market Ticker required",
-    25: "Subscription buffer overflow",
-}
 _BOOKS = "orderbook_delta"
-
-
-class CommandError(Exception):
-    """Answer the command with this code; the connection goes on."""
-
-    def __init__(self, code: int, subscription: Subscription | None = None) -> None:
-        self.code = code
-        self.subscription = subscription
-        super().__init__(ERRORS[code])
 
 
 class Conversation:
@@ -45,14 +23,14 @@ class Conversation:
         self._venue = venue
         self._audience = audience
         self._subscriptions: dict[int, Subscription] = {}
-        self._last_sid = 0
+        self._last_sid = venue.rules.first_sid - 1
 
     def receive(self, message: str | bytes, *, now_ms: int) -> None:
         """Answer one command into the outbox."""
         command_id: int | None = None
         try:
-            command = _decoded(message)
-            command_id = _command_id(command)
+            command = commands.decoded(message)
+            command_id = commands.command_id(command)
             self._answer(command, command_id, now_ms)
         except CommandError as error:
             self._refuse(error, command_id, now_ms)
@@ -68,23 +46,48 @@ class Conversation:
             self._audience.leave(subscription)
         self._subscriptions.clear()
 
-    def overflow(self, *, now_ms: int) -> None:
-        """The client reads too slowly: its subscriptions end with code 25."""
-        for subscription in list(self._subscriptions.values()):
-            self._refuse(CommandError(25, subscription), None, now_ms)
+    def end_subscriptions(self, code: int, *, channel: str = "", now_ms: int) -> None:
+        """Subscriptions end with an error: 10, or 25 when the client reads too slowly."""
+        for subscription in self._on(channel):
+            self._refuse(CommandError(code, subscription), None, now_ms)
             self._forget(subscription)
+
+    def complain(self, code: int, command_id: int | None, *, channel: str = "", now_ms: int) -> None:
+        """An error out of turn, of a channel's sid if there is one."""
+        subscription = next(iter(self._on(channel)), None) if channel else None
+        self._refuse(CommandError(code, subscription), command_id, now_ms)
+
+    def say(self, message_type: str, *, channel: str = "", now_ms: int) -> None:
+        """A numbered frame of any type, on one of the subscriptions."""
+        for subscription in self._on(channel)[:1]:
+            told = {**commands.numbers(subscription), "msg": {"mood": "sunny", "ts_ms": now_ms}}
+            self._reply({"type": message_type, **told}, now_ms)
+
+    def price_by_default(self, *, on_yes_scale: bool) -> None:
+        """The venue's default changes, for all that did not choose."""
+        for subscription in self._subscriptions.values():
+            if not subscription.says_yes_price:
+                subscription.use_yes_price = on_yes_scale
+
+    def channel_of(self, sid: int | None) -> str:
+        """The channel of a sid, or nothing."""
+        found = self._subscriptions.get(sid) if sid is not None else None
+        return found.channel if found else ""
+
+    def _on(self, channel: str) -> list[Subscription]:
+        return [each for each in self._subscriptions.values() if channel in ("", each.channel)]
 
     def _answer(self, command: dict[str, Any], command_id: int | None, now_ms: int) -> None:
         match command.get("cmd"):
             case "subscribe":
-                self._subscribe(_params(command), command_id, now_ms)
+                self._subscribe(commands.params(command), command_id, now_ms)
             case "unsubscribe":
-                self._unsubscribe(_params(command), command_id, now_ms)
+                self._unsubscribe(commands.params(command), command_id, now_ms)
             case "update_subscription":
-                self._update(_params(command), command_id, now_ms)
+                self._update(commands.params(command), command_id, now_ms)
             case "list_subscriptions":
                 listed = [{"channel": each.channel, "sid": each.sid} for each in self._subscriptions.values()]
-                self._reply({"type": "ok", **_echo(command_id), "msg": listed}, now_ms)
+                self._reply({"type": "ok", **commands.echo(command_id), "msg": listed}, now_ms)
             case _:
                 raise CommandError(5)
 
@@ -106,7 +109,10 @@ class Conversation:
         self, channel: str, tickers: list[str], params: dict[str, Any], command_id: int | None, now_ms: int
     ) -> None:
         known = next((each for each in self._subscriptions.values() if each.channel == channel), None)
+        if known and not self._venue.rules.merges_repeats:
+            raise CommandError(6)
         subscription = known or self._new(channel, tickers, params)
+        self._require_room(subscription, tickers)
         added = [ticker for ticker in tickers if ticker not in subscription.tickers]
         if not tickers:
             self._widen(subscription)
@@ -115,17 +121,26 @@ class Conversation:
             self._acknowledge(subscription, command_id, now_ms)
         else:
             told = {"channel": channel, "sid": subscription.sid}
-            self._reply({"type": "subscribed", **_echo(command_id), "msg": told}, now_ms)
+            self._reply({"type": "subscribed", **commands.echo(command_id), "msg": told}, now_ms)
         self._send_state(subscription, added, now_ms, initial=bool(params.get("send_initial_snapshot")))
 
     def _new(self, channel: str, tickers: list[str], params: dict[str, Any]) -> Subscription:
         self._last_sid += 1
         subscription = Subscription(self._last_sid, channel, self.outbox)
         subscription.everything = channel in UNFILTERED or not tickers
-        subscription.use_yes_price = bool(params.get("use_yes_price"))
+        subscription.says_yes_price = "use_yes_price" in params
+        subscription.use_yes_price = bool(params.get("use_yes_price", self._venue.rules.yes_price_default))
         subscription.skip_ticker_ack = bool(params.get("skip_ticker_ack"))
         self._subscriptions[subscription.sid] = subscription
         return subscription
+
+    def _require_room(self, subscription: Subscription, tickers: list[str]) -> None:
+        most = self._venue.rules.most_markets
+        if most is not None and len({*subscription.tickers, *tickers}) > most:
+            if not subscription.tickers:
+                self._forget(subscription)
+                raise CommandError(26)
+            raise CommandError(26, subscription)
 
     def _widen(self, subscription: Subscription) -> None:
         """A repeat without tickers asks for all markets."""
@@ -159,7 +174,7 @@ class Conversation:
         self._subscriptions.pop(subscription.sid, None)
 
     def _update(self, params: dict[str, Any], command_id: int | None, now_ms: int) -> None:
-        subscription = self._subscription(_only_sid(params))
+        subscription = self._subscription(commands.only_sid(params))
         action = params.get("action")
         if action not in ("add_markets", "delete_markets", "get_snapshot"):
             raise CommandError(13, subscription)
@@ -173,6 +188,7 @@ class Conversation:
             return
         added = [ticker for ticker in tickers if ticker not in subscription.tickers]
         if action == "add_markets":
+            self._require_room(subscription, tickers)
             self._audience.join(subscription, tickers)
         else:
             self._audience.leave(subscription, tickers)
@@ -201,9 +217,9 @@ class Conversation:
         self._reply(reply, now_ms)
 
     def _refuse(self, error: CommandError, command_id: int | None, now_ms: int) -> None:
-        told = {"msg": {"code": error.code, "msg": ERRORS[error.code]}}
+        told = {"msg": {"code": error.code, "msg": commands.told(error.code)}}
         if error.subscription is None:
-            self._reply({"type": "error", **_echo(command_id), **told}, now_ms)
+            self._reply({"type": "error", **commands.echo(command_id), **told}, now_ms)
         else:
             self._reply({**_numbered("error", command_id, error.subscription), **told}, now_ms)
 
@@ -222,59 +238,12 @@ class Conversation:
         one, many = params.get("market_ticker"), params.get("market_tickers")
         if one and many:
             raise CommandError(11)
-        tickers = _names(one, many)
-        ids = _names(params.get("market_id"), params.get("market_ids"))
+        tickers = commands.names(one, many)
+        ids = commands.names(params.get("market_id"), params.get("market_ids"))
         if ids and (tickers or not ids_allowed):
             raise CommandError(11)
         return tickers or [each.ticker for each in self._venue.markets.values() if each.market_id in ids]
 
 
-def _decoded(message: str | bytes) -> dict[str, Any]:
-    try:
-        command = json.loads(message)
-    except (ValueError, RecursionError) as error:
-        raise CommandError(1) from error
-    if not isinstance(command, dict):
-        raise CommandError(1)
-    return command
-
-
-def _command_id(command: dict[str, Any]) -> int | None:
-    """The client's id; 0 counts as none."""
-    found = command.get("id")
-    return found if isinstance(found, int) and found else None
-
-
-def _params(command: dict[str, Any]) -> dict[str, Any]:
-    params = command.get("params")
-    if not isinstance(params, dict):
-        raise CommandError(2)
-    return params
-
-
-def _only_sid(params: dict[str, Any]) -> Any:
-    sid, sids = params.get("sid"), params.get("sids")
-    if sid is not None and sids is not None:
-        raise CommandError(12)
-    if sid is not None:
-        return sid
-    if not isinstance(sids, list) or len(sids) != 1:
-        raise CommandError(12)
-    return sids[0]
-
-
-def _names(one: Any, many: Any) -> list[str]:
-    names = [one] if one else (many or [])
-    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
-        raise CommandError(11)
-    return list(dict.fromkeys(names))
-
-
-def _echo(command_id: int | None) -> dict[str, Any]:
-    return {} if command_id is None else {"id": command_id}
-
-
 def _numbered(kind: str, command_id: int | None, subscription: Subscription) -> dict[str, Any]:
-    seq = subscription.next_seq()
-    numbers = {"sid": subscription.sid} if seq is None else {"sid": subscription.sid, "seq": seq}
-    return {"type": kind, **_echo(command_id), **numbers}
+    return {"type": kind, **commands.echo(command_id), **commands.numbers(subscription)}

@@ -10,6 +10,7 @@ from streaming.kalshi.simulator import frames, listing
 from streaming.kalshi.simulator.book import level_texts
 from streaming.kalshi.simulator.listing import BadRequest
 from streaming.kalshi.simulator.market import Market
+from streaming.kalshi.simulator.rules import Rules
 from streaming.kalshi.simulator.venue import Venue
 
 ROOT = "/trade-api/v2"
@@ -31,7 +32,21 @@ def answer(venue: Venue, target: str, *, now_us: int) -> Answer:
         found = _route(venue, words, query, now_us)
     except BadRequest as error:
         return 400, error.body
-    return (404, NOT_FOUND) if found is None else (200, found)
+    if found is None:
+        return 404, NOT_FOUND
+    is_status = words == ["exchange", "status"] and venue.rules.is_paused
+    return venue.rules.paused_status if is_status else 200, found
+
+
+def _status(rules: Rules) -> dict[str, Any]:
+    """Whether it trades; when down it says so under another status (kalshi.md 4.8, 10)."""
+    if not rules.is_paused:
+        return EXCHANGE_STATUS
+    is_down = rules.paused_status >= 500
+    stands = {"trading_active": False, "exchange_active": not is_down}
+    resumes = {"exchange_estimated_resume_time": frames.rfc3339(rules.resumes_us)} if rules.resumes_us else {}
+    indexes = [{**one, **stands} for one in EXCHANGE_STATUS["exchange_index_statuses"]]
+    return {**EXCHANGE_STATUS, **stands, **resumes, "exchange_index_statuses": indexes}
 
 
 def _route(venue: Venue, words: list[str], query: Query, now_us: int) -> Any:
@@ -48,7 +63,7 @@ def _route(venue: Venue, words: list[str], query: Query, now_us: int) -> Any:
             series = venue.series.get(ticker)
             return series and {"series": series}
         case ["exchange", "status"]:
-            return EXCHANGE_STATUS
+            return _status(venue.rules)
         case ["exchange", "schedule"]:
             return EXCHANGE_SCHEDULE
         case ["portfolio", "balance"]:
@@ -134,7 +149,7 @@ def _rest_trade(trade: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-EXCHANGE_STATUS = {
+EXCHANGE_STATUS: dict[str, Any] = {
     "exchange_active": True,
     "trading_active": True,
     "intra_exchange_transfers_active": True,

@@ -1,69 +1,43 @@
-"""The process: one port for REST and WebSocket, the clock, and the tasks that let time pass."""
+"""The process: one port for REST, WebSocket and control, the clock, and the tasks that let time pass."""
 
 import asyncio
-import errno
+import contextlib
 import itertools
-import json
-import logging
 import time
-from dataclasses import dataclass
-from email.utils import formatdate
 from functools import partial
-from http import HTTPStatus
-from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import structlog
-from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.datastructures import Headers
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
 
-from registry.refusal import ExitCode, Reason, Refused
+from registry.refusal import Refused
 from streaming import lifetime
-from streaming.kalshi.simulator import recording
-from streaming.kalshi.simulator.auth import Door, is_signed
-from streaming.kalshi.simulator.client import HEARTBEAT_S, PONG_WITHIN_S, Client, Socket
+from streaming.kalshi.simulator import control, recording
+from streaming.kalshi.simulator.client import Client
 from streaming.kalshi.simulator.exchange import Exchange
+from streaming.kalshi.simulator.front import CONTROL_PATH, WEBSOCKET_PATH, Front
+from streaming.kalshi.simulator.hearing import Hearing
 from streaming.kalshi.simulator.ledger import Ledger
 from streaming.kalshi.simulator.life import RandomLife
+from streaming.kalshi.simulator.listener import Listener
+from streaming.kalshi.simulator.mischief.running import Mischief
+from streaming.kalshi.simulator.mischief.script import parse_fault
+from streaming.kalshi.simulator.options import DEFAULT_MARKETS, Options
 from streaming.kalshi.simulator.replay import Replay
-from streaming.kalshi.simulator.rest import PRIVATE
+from streaming.kalshi.simulator.sockets import Socket
+from streaming.kalshi.simulator.trouble import Trouble
 from streaming.kalshi.simulator.venue import Venue
+
+__all__ = ["Options", "Service", "run"]
 
 log = structlog.get_logger()
 
-WEBSOCKET_PATH = "/trade-api/ws/v2"
-DEFAULT_MARKETS = 6
 TICK_S = 0.02
 # Frames of a replay between two turns of the event loop.
 BATCH = 256
 # A replay runs this much ahead rather than sleep for less.
 SHORTEST_SLEEP_S = 0.001
-CLOSE_WITHIN_S = 5.0
-# The library reports each client that comes and goes, and each that breaks off.
-_QUIET = logging.getLogger("websockets.exchange")
-_QUIET.setLevel(logging.ERROR)
-MOST_COMMAND_BYTES = 16 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What `ssmd exchange start` was told."""
-
-    host: str
-    port: int
-    seed: int
-    markets: int | None
-    rate: float
-    replay: tuple[Path, ...]
-    speed: float
-    once: bool
-    original_times: bool
-    ledger: Path | None
-    door: Door
-    heartbeat_s: float = HEARTBEAT_S
-    pong_within_s: float = PONG_WITHIN_S
 
 
 def run(options: Options, stderr: TextIO) -> None:
@@ -87,8 +61,19 @@ class Service:
         self._clients: dict[int, Client] = {}
         self._reading = asyncio.Event()
         self._close_code = 1001
+        self._mischief = Mischief(options.faults)
+        front = Front(self.exchange, options.door, self._mischief)
+        self.trouble = Trouble(self._mischief, self.exchange, self._life, front, self._clients)
+        impossible = [reason for fault in options.faults for reason in self.trouble.impossible(fault)]
+        if impossible:
+            raise Refused(impossible)
+        self._listener = Listener(options, self._serve_connection, front.process)
         # Where it listens, once it does.
         self.port = 0
+
+    def fault(self, **entry: Any) -> int:
+        """Order a fault as a script would: `service.fault(do="skip_seq", count=3)`; returns its number."""
+        return self.trouble.order(parse_fault(entry))
 
     def _build(self) -> Exchange:
         options, venue, replay = self._options, Venue(), None
@@ -104,8 +89,8 @@ class Service:
 
     async def serve(self, stop: asyncio.Event, *, stderr: TextIO) -> None:
         """Listen, live, and say goodbye."""
-        server = await self._listen()
-        self.port = server.sockets[0].getsockname()[1]
+        await self._listener.open()
+        self.port = self._listener.port
         stderr.write(self._greeting())
         stderr.flush()
         try:
@@ -118,24 +103,14 @@ class Service:
                     task.cancel()
         finally:
             self._flush()
-            server.close(code=self._close_code)
-            await server.wait_closed()
+            for client in self._clients.values():
+                client.give_up()
+            await self._listener.close(self._close_code)
 
     def close(self) -> None:
         """Make the ledger durable."""
         if self._ledger:
             self._ledger.close()
-
-    async def _listen(self) -> Server:
-        options = self._options
-        try:
-            return await serve(
-                self._serve_client, options.host, options.port, process_request=self._process_request,
-                compression=None, ping_interval=None, max_size=MOST_COMMAND_BYTES, create_connection=Socket,
-                close_timeout=CLOSE_WITHIN_S, logger=_QUIET,
-            )  # fmt: skip
-        except OSError as error:
-            raise _port_refusal(options, error) from error
 
     def _greeting(self) -> str:
         address = f"{self._options.host}:{self.port}"
@@ -149,39 +124,40 @@ class Service:
 
     # --- clients --------------------------------------------------------------------------
 
-    async def _serve_client(self, connection: ServerConnection) -> None:
+    async def _serve_connection(self, connection: ServerConnection) -> None:
         assert isinstance(connection, Socket)
-        client = Client(next(self._numbers), connection, self.exchange.connect(), self._ledger)
+        assert connection.request is not None
+        is_control = connection.request.path.partition("?")[0] == CONTROL_PATH
+        with contextlib.suppress(ConnectionClosed):  # a client may leave as it likes
+            await (self._serve_control(connection) if is_control else self._serve_client(connection))
+
+    async def _serve_control(self, connection: Socket) -> None:
+        async for message in connection:
+            await connection.send(control.answer(self.trouble, message, time.monotonic()))
+
+    async def _serve_client(self, connection: Socket) -> None:
+        client = Client(
+            next(self._numbers), connection, self.exchange.connect(), self._ledger, self._mischief
+        )
         self._clients[client.number] = client
+        hearing = Hearing(client, self._mischief, self._obey)
+        self.trouble.connected(client)
         try:
             async for message in connection:
-                self.exchange.receive(client.conversation, message, now_us=_now_us())
-                client.flush()
-                if self.exchange.has_readers:
-                    self._reading.set()
-        except ConnectionClosed:
-            pass  # a client may leave as it likes
+                hearing.hear(message)
         finally:
             del self._clients[client.number]
             self.exchange.disconnect(client.conversation)
             if not self.exchange.has_readers:
                 self._reading.clear()
 
-    def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        """REST is answered here; None lets a WebSocket in."""
-        path = request.path.partition("?")[0]
-        is_websocket = path == WEBSOCKET_PATH
-        if is_websocket or is_signed(request.headers) or path.startswith(PRIVATE):
-            refusal = self._options.door.refusal(
-                request.headers, method=request.method, path=path, now_ms=_now_us() // 1000
-            )
-            if refusal:
-                return _response(401, refusal)
-        if is_websocket:
-            return None
-        if request.method != "GET":
-            return _response(405, {"error": {"code": "method_not_allowed", "message": "method not allowed"}})
-        return _response(*self.exchange.rest(request.path, now_us=_now_us()))
+    def _obey(self, client: Client, message: str | bytes) -> None:
+        if client.number not in self._clients:
+            return  # it left while the command waited
+        self.exchange.receive(client.conversation, message, now_us=_now_us())
+        client.flush()
+        if self.exchange.has_readers:
+            self._reading.set()
 
     # --- time passes ----------------------------------------------------------------------
 
@@ -192,15 +168,24 @@ class Service:
                 client.beat(pong_within_s=self._options.pong_within_s)
 
     async def _live(self) -> None:
-        """Random life, and slow clients' ends."""
+        """Random life, faults, and slow clients' ends."""
         while True:
             await asyncio.sleep(TICK_S)
+            self.trouble.go_on()
+            await self._listen_or_not()
             now_us = _now_us()
-            if self._life:
+            if self._life and not self.exchange.venue.rules.is_paused:
                 self.exchange.publish(self._life.advance(now_us), now_us=now_us)
             for client in self._clients.values():
                 client.end_if_overflown(now_ms=now_us // 1000)
             self._flush()
+
+    async def _listen_or_not(self) -> None:
+        wanted = not self._mischief.named("refuse_connection")
+        if wanted and not self._listener.is_open:
+            await self._listener.open()
+        elif not wanted and self._listener.is_open:
+            self._listener.shut()
 
     async def _play(self, stop: asyncio.Event) -> None:
         replay = self.exchange.replay
@@ -208,10 +193,12 @@ class Service:
             return
         await self._reading.wait()
         started, is_paced = time.monotonic(), self._options.speed > 0
-        told = 0
+        rules, told = self.exchange.venue.rules, 0
         for told, (due_us, frame) in enumerate(replay.frames(), 1):
             if is_paced:
                 await self._sleep_until(started + due_us / 1_000_000)
+            while rules.is_paused:
+                await asyncio.sleep(TICK_S)
             self.exchange.publish((frame,), now_us=_now_us())
             if told % BATCH == 0:
                 await self._hand_over()
@@ -252,32 +239,3 @@ class Service:
 
 def _now_us() -> int:
     return time.time_ns() // 1000
-
-
-def _response(status: int, body: object) -> Response:
-    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
-    headers = Headers(
-        {
-            "Date": formatdate(usegmt=True),
-            "Connection": "close",
-            "Content-Type": "application/json",
-            "Content-Length": str(len(text)),
-        }
-    )
-    return Response(status, HTTPStatus(status).phrase, headers, text)
-
-
-def _port_refusal(options: Options, error: OSError) -> Refused:
-    where = f"{options.host}:{options.port}"
-    if error.errno == errno.EADDRINUSE:
-        reason = Reason(
-            f"Port {options.port} on {options.host} is busy: another program listens there.",
-            "Stop it, or choose a free port: --port NUMBER (0 takes any free one).",
-        )
-        return Refused([reason], exit_code=ExitCode.CONFLICT)
-    reason = Reason(
-        f"Cannot listen on {where}: {error}.", "Name an address of this machine and a port you may use."
-    )
-    return Refused(
-        [reason], exit_code=ExitCode.PERMISSION if error.errno == errno.EACCES else ExitCode.INVALID
-    )

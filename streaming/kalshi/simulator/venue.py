@@ -4,6 +4,7 @@ from collections import deque
 from typing import Any
 
 from streaming.kalshi.simulator.market import Market
+from streaming.kalshi.simulator.rules import Rules
 
 TRADES_KEPT = 20_000
 
@@ -12,6 +13,7 @@ class Venue:
     """The exchange's state, filled by random life or by a replay."""
 
     def __init__(self) -> None:
+        self.rules = Rules()
         self.markets: dict[str, Market] = {}
         self.events: dict[str, dict[str, Any]] = {}
         self.series: dict[str, dict[str, Any]] = {}

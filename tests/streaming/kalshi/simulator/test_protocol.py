@@ -229,7 +229,7 @@ def test_id_zero_counts_as_none(talk: Talk) -> None:
 def test_a_client_that_reads_too_slowly_loses_its_subscriptions_with_code_25(talk: Talk) -> None:
     talk.books(A)
 
-    talk.conversation.overflow(now_ms=NOW_US // 1000)
+    talk.conversation.end_subscriptions(25, now_ms=NOW_US // 1000)
 
     assert errors(talk.heard()) == [25]
     assert talk.happens(A) == []
