@@ -46,6 +46,7 @@ def _add_start(actions: Any) -> None:
         "--port", type=int, default=DEFAULT_PORT, help=f"0 takes any free one (default: {DEFAULT_PORT})"
     )
     _add_life(start)
+    _add_likeness(start)
     _add_replay(start)
     start.add_argument("--key-id", help="the only key id that is let in")
     start.add_argument("--public-key", type=Path, metavar="PEM-FILE", help="its public key, RSA or Ed25519")
@@ -65,6 +66,20 @@ def _add_life(start: argparse.ArgumentParser) -> None:
     start.add_argument(
         "--rate", type=float, default=50.0, metavar="R", help="random frames a second (default: 50)"
     )
+
+
+def _add_likeness(start: argparse.ArgumentParser) -> None:
+    start.add_argument(
+        "--combos", type=int, default=0, metavar="N", help="combo markets (KXMVE...) listed among the others"
+    )
+    start.add_argument(
+        "--incidents", type=float, default=0.05, metavar="SHARE",
+        help="share of random markets that close early, pause, settle late and the like (default: 0.05)",
+    )  # fmt: skip
+    start.add_argument(
+        "--rest-tokens", type=float, default=12_000.0, metavar="R",
+        help="tokens a second for each key; a request costs 10 (default: 12000; Kalshi's Basic: 200)",
+    )  # fmt: skip
 
 
 def _add_replay(start: argparse.ArgumentParser) -> None:
@@ -94,10 +109,17 @@ def start_exchange(
     skew: float,
     ledger: Path | None,
     faults: Path | None,
+    combos: int,
+    incidents: float,
+    rest_tokens: float,
     stderr: TextIO,
 ) -> None:
     """Check what was asked for, then serve."""
-    require(numbers_right(port, markets, rate, speed, skew), replay_given(replay, once=once))
+    require(
+        numbers_right(port, markets, rate, speed, skew),
+        likeness_right(combos, incidents, rest_tokens),
+        replay_given(replay, once=once),
+    )
     keys = _public_keys(key_id, public_key)
     script = _script(faults)
 
@@ -108,6 +130,7 @@ def start_exchange(
     options = Options(
         host=host, port=port, seed=seed, markets=markets, rate=rate, replay=tuple(replay), speed=speed, once=once,
         original_times=original_times, ledger=ledger, door=Door(keys, skew_ms=round(skew * 1000)), faults=script,
+        combos=combos, incidents=incidents, rest_tokens=rest_tokens,
     )  # fmt: skip
     run(options, stderr)
 
@@ -140,6 +163,16 @@ def numbers_right(port: int, markets: int | None, rate: float, speed: float, ske
         ),
         (0 <= speed <= 100_000, f"--speed {speed:g} is out of range.", "Give 0 (as fast as read) to 100000."),
         (skew > 0, f"--skew {skew:g} lets nobody in.", "Give seconds above 0; Kalshi allows about 15."),
+    ]
+    return [Reason(problem, remedy) for is_right, problem, remedy in checks if not is_right]
+
+
+def likeness_right(combos: int, incidents: float, rest_tokens: float) -> list[Reason]:
+    """Whether what makes it lifelike is in its range."""
+    checks = [
+        (0 <= combos <= 200_000, f"--combos {combos} is out of range.", "Give 0 to 200000."),
+        (0 <= incidents <= 1, f"--incidents {incidents:g} is no share.", "Give 0 to 1."),
+        (rest_tokens >= 10, f"--rest-tokens {rest_tokens:g} answers nobody.", "Give at least 10 a second."),
     ]
     return [Reason(problem, remedy) for is_right, problem, remedy in checks if not is_right]
 

@@ -6,7 +6,7 @@ from streaming.kalshi.simulator.audience import Audience
 from streaming.kalshi.simulator.frames import Broadcast
 from streaming.kalshi.simulator.protocol import Conversation
 from streaming.kalshi.simulator.replay import Replay
-from streaming.kalshi.simulator.rest import Answer, answer
+from streaming.kalshi.simulator.rest import RATE, Answer, answer
 from streaming.kalshi.simulator.venue import Venue
 
 
@@ -50,8 +50,8 @@ class Exchange:
         for frame in frames:
             self._audience.publish(frame, now_ms)
 
-    def rest(self, target: str, *, now_us: int) -> Answer:
-        """Answer one GET."""
+    def rest(self, target: str, *, now_us: int, rate: float = RATE) -> Answer:
+        """Answer one GET; `rate` is what an account is told of its tokens."""
         if self.replay:
             self.replay.refresh(now_us)
-        return answer(self.venue, target, now_us=now_us)
+        return answer(self.venue, target, now_us=now_us, rate=rate)

@@ -12,13 +12,15 @@ from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from streaming.kalshi.signing import KEY_HEADER
 from streaming.kalshi.simulator.auth import Door, is_signed
+from streaming.kalshi.simulator.buckets import Buckets
 from streaming.kalshi.simulator.exchange import Exchange
 from streaming.kalshi.simulator.mischief import answers
 from streaming.kalshi.simulator.mischief.answers import Reply
 from streaming.kalshi.simulator.mischief.fault import Level
 from streaming.kalshi.simulator.mischief.running import Mischief
-from streaming.kalshi.simulator.rest import PRIVATE, ROOT
+from streaming.kalshi.simulator.rest import PRIVATE, RATE, ROOT, SAVED_S
 from streaming.kalshi.simulator.sockets import Socket
 
 WEBSOCKET_PATH = "/trade-api/ws/v2"
@@ -30,8 +32,11 @@ _NO_PAGES = {"error": {"code": "forbidden", "message": "no web page may order fa
 class Front:
     """Answers requests; None lets a WebSocket in."""
 
-    def __init__(self, exchange: Exchange, door: Door, mischief: Mischief) -> None:
+    def __init__(
+        self, exchange: Exchange, door: Door, mischief: Mischief, *, rest_tokens: float = RATE
+    ) -> None:
         self.door = door
+        self._buckets = Buckets(rest_tokens, rest_tokens * SAVED_S)
         self._exchange, self._mischief = exchange, mischief
 
     def process(
@@ -62,10 +67,14 @@ class Front:
         reply = answers.rest(self._rest_faults(), below)
         if reply is None and (is_signed(request.headers) or path.startswith(PRIVATE)):
             reply = self._refusal(request, path)
+        if reply is None and not self._buckets.take(_who(connection, request), time.monotonic()):
+            reply = Reply(429, answers.TOO_MANY)
         if reply is None and request.method != "GET":
             reply = Reply(405, _NOT_ALLOWED)
         if reply is None:
-            status, body = self._exchange.rest(request.path, now_us=time.time_ns() // 1000)
+            status, body = self._exchange.rest(
+                request.path, now_us=time.time_ns() // 1000, rate=self._buckets.rate
+            )
             reply = Reply(status, answers.emptied(self._rest_faults(), below, body))
         return self._send(connection, reply)
 
@@ -100,6 +109,11 @@ class Front:
 
     def _now_s(self) -> float:
         return time.time() + self._exchange.venue.rules.clock_offset_ms / 1000
+
+
+def _who(connection: Socket, request: Request) -> str:
+    """Whose tokens a request costs: the key's, or without one the address's."""
+    return request.headers.get(KEY_HEADER) or str(connection.remote_address[0])
 
 
 def _phrase(status: int) -> str:

@@ -26,6 +26,7 @@ _TIME_FILTERS = {
     "settled": ("settlement_ts", ("settled", "")),
     "updated": ("updated_time", (*STATUSES, "")),
 }
+COMBO = "KXMVE"  # what a combo's ticker begins with
 _CURSOR_MARK = "ssmd:"
 
 
@@ -50,31 +51,31 @@ class BadRequest(Exception):
 
 def markets_page(venue: Venue, query: Query) -> dict[str, Any]:
     """GET /markets."""
-    shown = [market for market in venue.markets.values() if _matches(market, query)]
+    shown = [market for market in venue.markets.values() if matches(market, query)]
     status = _status(query)
     if status:
         shown = [market for market in shown if market.status in STATUSES[status]]
-    bodies = [market.body() for market in shown]
     for name, (key, statuses) in _TIME_FILTERS.items():
-        bodies = _between(bodies, query, name, key, allowed=status in statuses)
-    page, cursor = page_of(bodies, query, endpoint="GetMarkets", highest=1000, default=100)
-    return {"cursor": cursor, "markets": page}
+        shown = _between(shown, query, name, key, allowed=status in statuses)
+    page, cursor = page_of(shown, query, endpoint="GetMarkets", highest=1000, default=100)
+    return {"cursor": cursor, "markets": [market.body() for market in page]}
 
 
-def events_page(venue: Venue, query: Query) -> dict[str, Any]:
-    """GET /events; an event matches a status when one of its markets does."""
+def events_page(venue: Venue, query: Query, *, combos: bool = False) -> dict[str, Any]:
+    """GET /events, or /events/multivariate; an event matches a status when one of its markets does."""
     status, series, wanted = _status(query), first(query, "series_ticker"), _names(query, "tickers")
     rows = []
     for ticker, event in venue.events.items():
         markets = venue.markets_of(ticker)
-        if ticker.startswith("KXMVE") or (series and event["series_ticker"] != series):
+        if ticker.startswith(COMBO) != combos or (series and event["series_ticker"] != series):
             continue
         if (wanted and ticker not in wanted) or not _any_status(markets, status):
             continue
         nested = {"markets": [market.body() for market in markets]}
         rows.append({**event, **nested} if flag(query, "with_nested_markets") else event)
-    page, cursor = page_of(rows, query, endpoint="GetEvents", highest=200, default=200)
-    return {"cursor": cursor, "events": page}
+    page, cursor = page_of(rows, query, endpoint="GetEvents", highest=200, default=100 if combos else 200)
+    milestones: dict[str, Any] = {"milestones": []} if flag(query, "with_milestones") else {}
+    return {"cursor": cursor, "events": page, **milestones}
 
 
 def page_of(
@@ -124,14 +125,15 @@ def _any_status(markets: Sequence[Market], status: str) -> bool:
     return not status or any(market.status in STATUSES[status] for market in markets)
 
 
-def _matches(market: Market, query: Query) -> bool:
+def matches(market: Market, query: Query) -> bool:
+    """Whether the filters that name markets let this one through."""
     event, series, tickers = (
         first(query, "event_ticker"),
         first(query, "series_ticker"),
         _names(query, "tickers"),
     )
     combos = first(query, "mve_filter")
-    is_combo = market.ticker.startswith("KXMVE")
+    is_combo = market.ticker.startswith(COMBO)
     return (
         event in ("", market.event_ticker)
         and series in ("", market.series_ticker)
@@ -141,15 +143,15 @@ def _matches(market: Market, query: Query) -> bool:
     )
 
 
-def _between(
-    bodies: list[dict[str, Any]], query: Query, name: str, key: str, *, allowed: bool
-) -> list[dict[str, Any]]:
+def _between(markets: list[Market], query: Query, name: str, key: str, *, allowed: bool) -> list[Market]:
     low, high = number(query, f"min_{name}_ts", 0, 1 << 62), number(query, f"max_{name}_ts", 0, 1 << 62)
     if not (low or high):
-        return bodies
+        return markets
     if not allowed:
         raise BadRequest.nested(f"min_{name}_ts and max_{name}_ts do not go with this status filter")
-    return [body for body in bodies if key in body and low <= _seconds(body[key]) <= (high or 1 << 62)]
+    return [
+        one for one in markets if key in one.fields and low <= _seconds(one.fields[key]) <= (high or 1 << 62)
+    ]
 
 
 def _seconds(text: str) -> float:

@@ -5,6 +5,7 @@ from typing import Any
 
 from streaming.kalshi.simulator import frames
 from streaming.kalshi.simulator.book import DOLLAR_E4, Book, contracts, dollars
+from streaming.kalshi.simulator.candles import Candles
 
 # Bands of each price structure (kalshi.md 3.7).
 PRICE_RANGES = {
@@ -12,6 +13,9 @@ PRICE_RANGES = {
     "deci_cent": [("0.0000", "1.0000", "0.0010")],
     "tapered_deci_cent": [
         ("0.0000", "0.1000", "0.0010"), ("0.1000", "0.9000", "0.0100"), ("0.9000", "1.0000", "0.0010"),
+    ],
+    "center_deci_edge_centi_cent": [
+        ("0.0000", "0.0100", "0.0001"), ("0.0100", "0.9900", "0.0010"), ("0.9900", "1.0000", "0.0001"),
     ],
 }  # fmt: skip
 # What a market that is over no longer hides.
@@ -36,6 +40,7 @@ class Market:
     open_interest_e2: int = 0
     last_trade_e2: int = 0
     index: int = 0
+    candles: Candles = field(default_factory=Candles)
 
     def body(self) -> dict[str, Any]:
         """The Market object of kalshi.md 4.3."""
@@ -56,11 +61,13 @@ class Market:
             "open_interest_fp": contracts(self.open_interest_e2),
         }
 
-    def traded(self, yes_price_e4: int, size_e2: int) -> None:
+    def traded(self, yes_price_e4: int, size_e2: int, at_us: int) -> None:
         """Count one trade."""
         self.last_e4, self.last_trade_e2 = yes_price_e4, size_e2
         self.volume_e2 += size_e2
         self.open_interest_e2 += size_e2 // 2
+        bid, _, ask, _ = self.book.quote()
+        self.candles.trade(at_us, yes_price_e4, size_e2, quote=(bid, ask), interest=self.open_interest_e2)
 
     def snapshot(self) -> frames.Broadcast:
         """The book as a frame."""
@@ -69,6 +76,7 @@ class Market:
     def ticker_frame(self, now_us: int) -> frames.Broadcast:
         """The conflated quote as a frame of the ticker channel."""
         bid, bid_size, ask, ask_size = self.book.quote()
+        self.candles.quote(now_us, bid, ask)
         body = {
             "market_id": self.market_id, "market_ticker": self.ticker, "price_dollars": dollars(self.last_e4),
             "yes_bid_dollars": dollars(bid), "yes_ask_dollars": dollars(ask), "volume_fp": contracts(self.volume_e2),

@@ -110,7 +110,7 @@ class OrderFlow:
         trade_id = stable_uuid(f"{self.market.ticker} {now_us} {self._trades}")
         gone = self._shrink(maker, -size, now_us)
         printed = frames.trade(self.market.ticker, trade_id, taker, yes_price, size, now_us)
-        self.market.traded(yes_price, size)
+        self.market.traded(yes_price, size, now_us)
         return [printed, gone] if self._rng.random() < TRADE_FIRST else [gone, printed]
 
     def _shrink(self, key: tuple[str, int], size: int, now_us: int) -> Broadcast:

@@ -8,6 +8,7 @@ from registry.refusal import ExitCode, Reason, Refused
 from streaming.kalshi.simulator.auth import Door
 from streaming.kalshi.simulator.client import HEARTBEAT_S, PONG_WITHIN_S
 from streaming.kalshi.simulator.mischief.fault import Fault
+from streaming.kalshi.simulator.rest import RATE
 
 DEFAULT_MARKETS = 6
 
@@ -28,6 +29,10 @@ class Options:
     ledger: Path | None
     door: Door
     faults: tuple[Fault, ...] = ()
+    # Combo markets at a time; of random markets the share to which something happens; tokens of REST a second.
+    combos: int = 0
+    incidents: float = 0.0
+    rest_tokens: float = RATE
     heartbeat_s: float = HEARTBEAT_S
     pong_within_s: float = PONG_WITHIN_S
 

@@ -15,7 +15,7 @@ from streaming.kalshi.simulator.market import SETTLEMENT_FIELDS, Market, event_b
 from streaming.kalshi.simulator.matching import stable_uuid
 from streaming.kalshi.simulator.recording import Contents, Recorded, event_of, read
 from streaming.kalshi.simulator.retime import Clock
-from streaming.kalshi.simulator.venue import Venue
+from streaming.kalshi.simulator.venue import Print, Venue
 
 _DAY_US = 86_400_000_000
 # Gone from the venue's answers since these recordings were made (kalshi.md 4.3, 4.6).
@@ -37,6 +37,8 @@ class _Delta(msgspec.Struct):
 class _Trade(msgspec.Struct):
     yes_price_dollars: str = ""
     count_fp: str = ""
+    ts_ms: int = 0
+    ts: int = 0
 
 
 _snapshot = msgspec.json.Decoder(_Snapshot).decode
@@ -94,8 +96,9 @@ class Replay:
         elif kind == b"trade":
             trade = _trade(msg)
             if trade.count_fp:
-                market.traded(price_e4(trade.yes_price_dollars), size_e2(trade.count_fp))
-                self._venue.trades.append((market.ticker, msg))
+                at_us = (trade.ts_ms or trade.ts * 1000) * 1000
+                market.traded(price_e4(trade.yes_price_dollars), size_e2(trade.count_fp), at_us)
+                self._venue.trades.append(Print(market.ticker, msg, at_us))
         elif kind == b"orderbook_snapshot":
             whole = _snapshot(msg)
             market.book.replace(levels_of(whole.yes_dollars_fp), levels_of(whole.no_dollars_fp))

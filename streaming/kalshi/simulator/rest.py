@@ -4,32 +4,33 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-import msgspec
-
-from streaming.kalshi.simulator import frames, listing
+from streaming.kalshi.simulator import about_exchange, charts, frames, historical, listing, tape
 from streaming.kalshi.simulator.book import level_texts
 from streaming.kalshi.simulator.listing import BadRequest
 from streaming.kalshi.simulator.market import Market
-from streaming.kalshi.simulator.rules import Rules
 from streaming.kalshi.simulator.venue import Venue
 
 ROOT = "/trade-api/v2"
 Answer = tuple[int, Any]
 Query = Mapping[str, list[str]]
 NOT_FOUND = {"error": {"code": "not_found", "message": "not found"}}
+# Tokens a second of an account, as generous as the venue's highest tier, and for how many seconds they are saved up.
+RATE = 12_000.0
+SAVED_S = 3.0
 # Not answered without signed headers.
 PRIVATE = (f"{ROOT}/portfolio/", f"{ROOT}/account/")
 
 
-def answer(venue: Venue, target: str, *, now_us: int) -> Answer:
-    """Answer one GET; `target` is the request's path with its query."""
+def answer(venue: Venue, target: str, *, now_us: int, rate: float = RATE) -> Answer:
+    """Answer one GET; `target` is the request's path with its query, `rate` the tokens a second of an account."""
     path, _, query_text = target.partition("?")
     query = parse_qs(query_text)
     words = (
         [unquote(word) for word in path.removeprefix(f"{ROOT}/").split("/")] if path.startswith(ROOT) else []
     )
+    shown = venue.as_rest_shows_it(now_us)
     try:
-        found = _route(venue, words, query, now_us)
+        found = _account(words, rate) or _route(shown, words, query, now_us)
     except BadRequest as error:
         return 400, error.body
     if found is None:
@@ -38,54 +39,95 @@ def answer(venue: Venue, target: str, *, now_us: int) -> Answer:
     return venue.rules.paused_status if is_status else 200, found
 
 
-def _status(rules: Rules) -> dict[str, Any]:
-    """Whether it trades; when down it says so under another status (kalshi.md 4.8, 10)."""
-    if not rules.is_paused:
-        return EXCHANGE_STATUS
-    is_down = rules.paused_status >= 500
-    stands = {"trading_active": False, "exchange_active": not is_down}
-    resumes = {"exchange_estimated_resume_time": frames.rfc3339(rules.resumes_us)} if rules.resumes_us else {}
-    indexes = [{**one, **stands} for one in EXCHANGE_STATUS["exchange_index_statuses"]]
-    return {**EXCHANGE_STATUS, **stands, **resumes, "exchange_index_statuses": indexes}
+def _account(words: list[str], rate: float) -> Any:
+    match words:
+        case ["account", "limits"]:
+            return about_exchange.limits(rate, rate * SAVED_S)
+        case ["account", "endpoint_costs"]:
+            return about_exchange.ENDPOINT_COSTS
+    return None
 
 
 def _route(venue: Venue, words: list[str], query: Query, now_us: int) -> Any:
     match words:
         case ["markets", *rest]:
-            return _markets(venue, rest, query)
-        case ["events"]:
-            return listing.events_page(venue, query)
-        case ["events", ticker]:
-            return _event(venue, ticker, query)
-        case ["series"]:
-            return _series_list(venue, query)
-        case ["series", ticker]:
-            series = venue.series.get(ticker)
-            return series and {"series": series}
+            return _markets(venue, rest, query, now_us)
+        case ["events", *rest]:
+            return _events(venue, rest, query)
+        case ["series", *rest]:
+            return _series(venue, rest, query)
+        case ["historical", *rest]:
+            return historical.route(venue, rest, query, now_us)
         case ["exchange", "status"]:
-            return _status(venue.rules)
+            return about_exchange.status(venue.rules)
         case ["exchange", "schedule"]:
-            return EXCHANGE_SCHEDULE
+            return about_exchange.EXCHANGE_SCHEDULE
+        case ["exchange", "user_data_timestamp"]:
+            return {"as_of_time": frames.rfc3339(now_us)}
         case ["portfolio", "balance"]:
-            return {**BALANCE, "updated_ts": now_us // 1_000_000}
-        case ["account", "limits"]:
-            return ACCOUNT_LIMITS
+            return {**about_exchange.BALANCE, "updated_ts": now_us // 1_000_000}
     return None
 
 
-def _markets(venue: Venue, words: list[str], query: Query) -> Any:
+def _markets(venue: Venue, words: list[str], query: Query, now_us: int) -> Any:
     match words:
         case []:
             return listing.markets_page(venue, query)
         case ["trades"]:
-            return _trades(venue, query)
+            return tape.live(venue, query, now_us)
         case ["orderbooks"]:
             return _orderbooks(venue, query)
+        case ["candlesticks"]:
+            return charts.batch(venue, query)
         case [ticker] if ticker in venue.markets:
             return {"market": venue.markets[ticker].body()}
         case [ticker, "orderbook"] if ticker in venue.markets:
             return {"orderbook_fp": _book(venue.markets[ticker], listing.number(query, "depth", 0, 100))}
     return None
+
+
+def _events(venue: Venue, words: list[str], query: Query) -> Any:
+    match words:
+        case []:
+            return listing.events_page(venue, query)
+        case ["multivariate"]:
+            return listing.events_page(venue, query, combos=True)
+        case ["fee_changes"]:
+            return {"event_fee_changes": [], "cursor": ""}
+        case [ticker]:
+            return _event(venue, ticker, query)
+        case [ticker, "metadata"] if ticker in venue.events:
+            return _metadata(venue, ticker)
+    return None
+
+
+def _series(venue: Venue, words: list[str], query: Query) -> Any:
+    match words:
+        case []:
+            return _series_list(venue, query)
+        case ["fee_changes"]:
+            return {"series_fee_change_arr": []}
+        case [ticker] if ticker in venue.series:
+            return {"series": venue.series[ticker]}
+        case [_, "markets", ticker, "candlesticks"] if ticker in venue.markets:
+            return charts.one(venue, ticker, query)
+        case [_, "events", ticker, "candlesticks"] if ticker in venue.events:
+            return charts.of_event(venue, ticker, query)
+    return None
+
+
+def _metadata(venue: Venue, ticker: str) -> dict[str, Any]:
+    details = [
+        {"market_ticker": market.ticker, "image_url": "", "color_code": ""}
+        for market in venue.markets_of(ticker)
+    ]
+    sources = venue.events[ticker].get("settlement_sources", [])
+    return {
+        "image_url": "",
+        "featured_image_url": "",
+        "market_details": details,
+        "settlement_sources": sources,
+    }
 
 
 def _book(market: Market, depth: int) -> dict[str, Any]:
@@ -94,7 +136,7 @@ def _book(market: Market, depth: int) -> dict[str, Any]:
 
 
 def _orderbooks(venue: Venue, query: Query) -> dict[str, Any]:
-    tickers = query.get("tickers", [])
+    tickers = [name for name in ",".join(query.get("tickers", [])).split(",") if name]
     if not 1 <= len(tickers) <= 100:
         raise BadRequest.nested("tickers must name 1 to 100 markets")
     markets = [venue.markets[ticker] for ticker in tickers if ticker in venue.markets]
@@ -121,71 +163,3 @@ def _series_list(venue: Venue, query: Query) -> dict[str, Any]:
     if listing.flag(query, "include_volume"):
         shown = [{**series, "volume_fp": "0.00"} for series in shown]
     return {"series": shown}
-
-
-def _trades(venue: Venue, query: Query) -> dict[str, Any]:
-    ticker = query.get("ticker", [""])[0]
-    prints = [msgspec.json.decode(msg) for name, msg in reversed(venue.trades) if ticker in ("", name)]
-    since, until = (listing.number(query, name, 0, 1 << 62) for name in ("min_ts", "max_ts"))
-    kept = [
-        each
-        for each in prints
-        if each["ts_ms"] >= since * 1000 and (not until or each["ts_ms"] <= until * 1000)
-    ]
-    block = query.get("is_block_trade", [""])[0]
-    if block:
-        kept = [each for each in kept if each.get("is_block_trade", False) == (block == "true")]
-    page, cursor = listing.page_of(kept, query, endpoint="GetTrades", highest=1000, default=100)
-    return {"cursor": cursor, "trades": [_rest_trade(each) for each in page]}
-
-
-def _rest_trade(trade: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in trade.items() if key not in ("market_ticker", "ts", "ts_ms")}
-    return {
-        "is_block_trade": False,
-        **kept,
-        "ticker": trade["market_ticker"],
-        "created_time": frames.rfc3339(trade["ts_ms"] * 1000),
-    }
-
-
-EXCHANGE_STATUS: dict[str, Any] = {
-    "exchange_active": True,
-    "trading_active": True,
-    "intra_exchange_transfers_active": True,
-    "exchange_index_statuses": [
-        {
-            "exchange_index": 0,
-            "description": "Simulated exchange",
-            "exchange_active": True,
-            "trading_active": True,
-            "intra_exchange_transfers_active": True,
-        }
-    ],
-}
-_ALL_DAY = [{"open_time": "00:00", "close_time": "00:00"}]
-_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-EXCHANGE_SCHEDULE = {
-    "schedule": {
-        "standard_hours": [
-            {
-                "start_time": "2025-01-01T00:00:00Z",
-                "end_time": "2035-01-01T00:00:00Z",
-                **dict.fromkeys(_DAYS, _ALL_DAY),
-            }
-        ],
-        "maintenance_windows": [],
-    }
-}
-BALANCE = {
-    "balance": 9801,
-    "balance_breakdown": [{"balance": "98.0186", "exchange_index": 0}],
-    "balance_dollars": "98.0186",
-    "portfolio_value": 198,
-}
-ACCOUNT_LIMITS = {
-    "grants": [],
-    "read": {"bucket_capacity": 200, "refill_rate": 200},
-    "usage_tier": "basic",
-    "write": {"bucket_capacity": 100, "refill_rate": 100},
-}

@@ -15,6 +15,7 @@ from registry.refusal import Refused
 from streaming import lifetime
 from streaming.kalshi.simulator import control, recording
 from streaming.kalshi.simulator.client import Client
+from streaming.kalshi.simulator.combos import Combos
 from streaming.kalshi.simulator.exchange import Exchange
 from streaming.kalshi.simulator.front import CONTROL_PATH, WEBSOCKET_PATH, Front
 from streaming.kalshi.simulator.hearing import Hearing
@@ -55,6 +56,7 @@ class Service:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._life: RandomLife | None = None
+        self._combos: Combos | None = None
         self.exchange = self._build()
         self._ledger = Ledger(options.ledger) if options.ledger else None
         self._numbers = itertools.count(self._ledger.last_connection + 1 if self._ledger else 1)
@@ -62,7 +64,7 @@ class Service:
         self._reading = asyncio.Event()
         self._close_code = 1001
         self._mischief = Mischief(options.faults)
-        front = Front(self.exchange, options.door, self._mischief)
+        front = Front(self.exchange, options.door, self._mischief, rest_tokens=options.rest_tokens)
         self.trouble = Trouble(self._mischief, self.exchange, self._life, front, self._clients)
         impossible = [reason for fault in options.faults for reason in self.trouble.impossible(fault)]
         if impossible:
@@ -83,8 +85,11 @@ class Service:
         markets = options.markets if options.markets is not None else 0 if replay else DEFAULT_MARKETS
         if markets:
             self._life = RandomLife(
-                venue, seed=options.seed, markets=markets, rate=options.rate, now_us=_now_us()
-            )
+                venue, seed=options.seed, markets=markets, rate=options.rate, now_us=_now_us(),
+                incidents=options.incidents,
+            )  # fmt: skip
+        if options.combos:
+            self._combos = Combos(venue, count=options.combos, seed=options.seed, now_us=_now_us())
         return Exchange(venue, replay)
 
     async def serve(self, stop: asyncio.Event, *, stderr: TextIO) -> None:
@@ -176,6 +181,8 @@ class Service:
             now_us = _now_us()
             if self._life and not self.exchange.venue.rules.is_paused:
                 self.exchange.publish(self._life.advance(now_us), now_us=now_us)
+            if self._combos:
+                self.exchange.publish(self._combos.advance(now_us), now_us=now_us)
             for client in self._clients.values():
                 client.end_if_overflown(now_ms=now_us // 1000)
             self._flush()

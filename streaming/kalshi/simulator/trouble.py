@@ -133,7 +133,7 @@ class Trouble:
         elif self._life and fault.kind.name == "late_determination":
             self._life.determined_later_us = 0
         elif self._life and fault.kind.name == "deactivate":
-            self._publish(self._life.activate())
+            self._publish(self._life.activate(fault.tickers, _now_us()))
 
     def _set_rules(self, changes: Mapping[str, Any]) -> None:
         rules = self._exchange.venue.rules
@@ -159,7 +159,7 @@ class Trouble:
             case "late_determination":
                 life.determined_later_us = _us(given["seconds"])
             case "deactivate":
-                self._publish(life.deactivate(fault.tickers))
+                self._publish(life.deactivate(fault.tickers, now_us))
             case "move_close":
                 self._publish(life.move_close(fault.tickers, now_us + _us(given["seconds"])))
 

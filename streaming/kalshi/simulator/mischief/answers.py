@@ -11,7 +11,7 @@ _WHY: Mapping[str, auth.Body] = {
     "bad_signature": auth.BAD_SIGNATURE, "unknown_key": auth.UNKNOWN_KEY,
     "missing": auth.MISSING, "expired": auth.EXPIRED,
 }  # fmt: skip
-_TOO_MANY = {"error": "too many requests"}  # verbatim, without Retry-After (kalshi.md 5)
+TOO_MANY = {"error": "too many requests"}  # verbatim, without Retry-After (kalshi.md 5)
 _FORBIDDEN = "<html><head><title>403 Forbidden</title></head><body>Forbidden</body></html>"
 _PAGE = ("<html><head><title>{status}</title></head><body><h1>{status}</h1><p>", "</p></body></html>")
 RESET = 0
@@ -47,7 +47,7 @@ def refusal(given: Mapping[str, Any]) -> Reply:
     if status == 401:
         return Reply(status, _WHY[given.get("why", "bad_signature")], headers)
     if status == 429:
-        return Reply(status, _TOO_MANY, headers)
+        return Reply(status, TOO_MANY, headers)
     return Reply(status, _FORBIDDEN if status == 403 else _page(status, given["bytes"]), headers)
 
 
