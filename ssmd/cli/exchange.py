@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import ssl
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -53,6 +54,10 @@ def _add_start(actions: Any) -> None:
     start.add_argument(
         "--skew", type=float, default=15.0, metavar="SECONDS", help="clock difference that passes"
     )
+    start.add_argument(
+        "--tls-certificate", type=Path, metavar="PEM-FILE", help="serve TLS with this certificate"
+    )
+    start.add_argument("--tls-key", type=Path, metavar="PEM-FILE", help="its private key")
     start.add_argument("--ledger", type=Path, metavar="FILE", help="append a line for every frame handed out")
     start.add_argument("--faults", type=Path, metavar="FILE", help="a fault script, in YAML or JSON")
     start.set_defaults(run=start_exchange)
@@ -106,6 +111,8 @@ def start_exchange(
     original_times: bool,
     key_id: str | None,
     public_key: Path | None,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
     skew: float,
     ledger: Path | None,
     faults: Path | None,
@@ -122,6 +129,7 @@ def start_exchange(
     )
     keys = _public_keys(key_id, public_key)
     script = _script(faults)
+    tls = _tls(tls_certificate, tls_key)
 
     from streaming.kalshi.simulator.auth import Door
     from streaming.kalshi.simulator.options import Options
@@ -130,7 +138,7 @@ def start_exchange(
     options = Options(
         host=host, port=port, seed=seed, markets=markets, rate=rate, replay=tuple(replay), speed=speed, once=once,
         original_times=original_times, ledger=ledger, door=Door(keys, skew_ms=round(skew * 1000)), faults=script,
-        combos=combos, incidents=incidents, rest_tokens=rest_tokens,
+        combos=combos, incidents=incidents, rest_tokens=rest_tokens, tls=tls,
     )  # fmt: skip
     run(options, stderr)
 
@@ -184,6 +192,24 @@ def replay_given(replay: list[Path], *, once: bool) -> list[Reason]:
             Reason("--once ends after a recording, and there is none.", "Add --replay PATH, or leave --once.")
         ]
     return []
+
+
+def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        given, wanted = (
+            ("--tls-key", "--tls-certificate") if certificate is None else ("--tls-certificate", "--tls-key")
+        )
+        reason = Reason(f"{given} is given without its pair.", f"Add {wanted} PEM-FILE, or give neither.")
+        raise Refused([reason])
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:  # ssl.SSLError is one
+        remedy = "Name a certificate and its key, both in PEM."
+        raise Refused([Reason(f"TLS cannot be served with '{certificate}': {error}.", remedy)]) from error
+    return context
 
 
 def _script(path: Path | None) -> tuple[Any, ...]:

@@ -136,6 +136,17 @@ class Client:
         self.is_unheard = True
         self.socket.stop_reading()
 
+    def recover(self) -> None:
+        """Read again, and let everything through that trickled; a half-open connection stays dead."""
+        if self.is_dead:
+            return
+        if self.is_unheard:
+            self.is_unheard = False
+            self.socket.read_on()
+        if self._drip and self.socket.is_open:
+            self.socket.hand(self._drip.rest())
+        self._drip = None
+
     def drip(self, bytes_per_second: float) -> None:
         """From now on bytes come one by one."""
         self.flush()
@@ -188,3 +199,7 @@ class _Drip:
         drops = bytes(self._waiting[:count])
         del self._waiting[:count]
         return drops
+
+    def rest(self) -> bytes:
+        """All that still waits."""
+        return bytes(self._waiting)

@@ -37,7 +37,7 @@ class Listener:
             server = await serve(
                 self._handler, options.host, self.port, process_request=self._process_request,
                 compression="deflate", ping_interval=None, max_size=MOST_COMMAND_BYTES, create_connection=Socket,
-                close_timeout=CLOSE_WITHIN_S, logger=_QUIET,
+                close_timeout=CLOSE_WITHIN_S, logger=_QUIET, ssl=options.tls,
             )  # fmt: skip
         except OSError as error:
             raise port_refusal(options, error) from error

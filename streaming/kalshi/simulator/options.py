@@ -1,6 +1,7 @@
 """What `ssmd exchange start` was told."""
 
 import errno
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class Options:
     combos: int = 0
     incidents: float = 0.0
     rest_tokens: float = RATE
+    tls: ssl.SSLContext | None = None
     heartbeat_s: float = HEARTBEAT_S
     pong_within_s: float = PONG_WITHIN_S
 

@@ -118,12 +118,12 @@ class Service:
             self._ledger.close()
 
     def _greeting(self) -> str:
-        address = f"{self._options.host}:{self.port}"
+        address = f"{'https' if self._options.tls else 'http'}://{self._options.host}:{self.port}"
         replay = self.exchange.replay
         lives = "replaying recordings" if replay else "random orders"
         markets = len(self.exchange.venue.markets)
         return (
-            f"Simulated exchange listening on http://{address} (REST /trade-api/v2, WebSocket {WEBSOCKET_PATH}), "
+            f"Simulated exchange listening on {address} (REST /trade-api/v2, WebSocket {WEBSOCKET_PATH}), "
             f"{lives}, {markets} markets listed\n"
         )
 

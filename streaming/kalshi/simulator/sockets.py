@@ -50,6 +50,11 @@ class Socket(ServerConnection):
         """Read nothing more: neither commands nor pongs, nor the client's end."""
         self.transport.pause_reading()
 
+    def read_on(self) -> None:
+        """Read again."""
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
     def leave(self) -> None:
         """End the TCP connection once everything is sent, without a close frame."""
         self.transport.close()

@@ -17,7 +17,7 @@ from streaming.kalshi.simulator.exchange import Exchange
 from streaming.kalshi.simulator.front import Front
 from streaming.kalshi.simulator.life import RandomLife
 from streaming.kalshi.simulator.listings import SECOND_US, rolling_slots
-from streaming.kalshi.simulator.mischief.fault import Fault, Level
+from streaming.kalshi.simulator.mischief.fault import EVERYBODY, Fault, Level
 from streaming.kalshi.simulator.mischief.outgoing import BINARY, TEXT
 from streaming.kalshi.simulator.mischief.running import Mischief, Running
 from streaming.kalshi.simulator.mischief.strangers import strangers
@@ -26,6 +26,8 @@ from streaming.kalshi.simulator.rules import Rules
 log = structlog.get_logger()
 Given = Mapping[str, Any]
 _NEEDS_LIFE = ("burst", "roll_over", "late_determination", "deactivate", "move_close")
+# What is over after its time; without a time it stays with the connection.
+_RECOVERS = ("stop_reading", "drip")
 # What each fault of the rules makes of them; at its end they are as they were.
 _RULES: dict[str, Callable[[Given], dict[str, Any]]] = {
     "refuse_repeats": lambda given: {"merges_repeats": False},
@@ -127,7 +129,11 @@ class Trouble:
             "fault is over", id=running.number, do=fault.kind.name, struck=running.struck,
             unrecorded=running.unrecorded,
         )  # fmt: skip
-        if fault.kind.name in _RULES:
+        if fault.kind.name in _RECOVERS and fault.for_s is not None:
+            for client in self._clients.values():
+                if running.connection in (EVERYBODY, client.number):
+                    client.recover()
+        elif fault.kind.name in _RULES:
             usual = Rules()
             self._set_rules({name: getattr(usual, name) for name in _RULES[fault.kind.name](fault.given)})
         elif self._life and fault.kind.name == "late_determination":

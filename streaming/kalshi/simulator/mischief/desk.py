@@ -80,8 +80,8 @@ def _left_out(running: Running, command: dict[str, Any]) -> set[str]:
     """The tickers that a subscription does not get; a share of them is always the same ones."""
     if command.get("cmd") == "update_subscription" and _params(command).get("action") != "add_markets":
         return set()
-    fault, tickers = running.fault, _params(command).get("market_tickers")
-    if not isinstance(tickers, list) or (fault.channel and fault.channel != _channel(command)):
+    fault, tickers = running.fault, _tickers(command)
+    if fault.channel and fault.channel != _channel(command):
         return set()
     share = fault.given["share"] * _SHARES
     return {
@@ -93,7 +93,7 @@ def _left_out(running: Running, command: dict[str, Any]) -> set[str]:
 
 def _without(verdict: Verdict, command: dict[str, Any], left_out: set[str], code: int) -> Verdict:
     params = _params(command)
-    kept = [one for one in params["market_tickers"] if one not in left_out]
+    kept = [one for one in _tickers(command) if one not in left_out]
     if not kept:
         return replace(verdict, code=code, is_lost=not code)
     rewritten = {**command, "params": {**params, "market_tickers": kept}}
@@ -112,6 +112,11 @@ def shuffled(gathered: Sequence[RowT], seed: int) -> list[RowT]:
 def _params(command: dict[str, Any]) -> dict[str, Any]:
     params = command.get("params")
     return params if isinstance(params, dict) else {}
+
+
+def _tickers(command: dict[str, Any]) -> list[Any]:
+    one, many = (_params(command).get(name) for name in ("market_ticker", "market_tickers"))
+    return many if isinstance(many, list) else [one] if one else []
 
 
 def _channel(command: dict[str, Any]) -> str:

@@ -218,6 +218,7 @@ def test_a_busy_port_is_named(tmp_path: Path) -> None:
         (("--key-id", "key-1"), 3),
         (("--key-id", "key-1", "--public-key", "missing.pem"), 3),
         (("--once",), 3),
+        (("--tls-key", "missing.pem"), 3),
         (("--speed", "-1"), 3),
     ],
 )

@@ -2,17 +2,21 @@
 
 import asyncio
 import json
+import ssl
 import time
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from websockets.asyncio.client import ClientConnection
+from cryptography.x509.oid import NameOID
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
 from registry.refusal import Refused
@@ -168,6 +172,18 @@ async def test_an_exchange_that_reads_nothing_answers_nothing_and_sends_on(servi
         client.transport.abort()
 
     assert kinds(frames) == {"trade"}
+
+
+@pytest.mark.parametrize("order", [{"do": "stop_reading"}, {"do": "drip", "bytes_per_second": 1}], ids=str)
+async def test_what_was_slow_goes_on_after_its_time(serving: Serving, order: dict[str, Any]) -> None:
+    async with serving() as service, dial(service) as client:
+        service.fault(**order, **{"for": 0.2})
+        await client.send(json.dumps({"id": 7, "cmd": "list_subscriptions"}))
+        early = await read_on(client, 0.1)
+        told = await read_until(client, "ok")
+
+    assert early == []
+    assert told["id"] == 7
 
 
 @pytest.mark.parametrize("code", [10, 25])
@@ -351,6 +367,41 @@ async def test_a_key_is_changed_while_it_runs(serving: Serving) -> None:
             pass
         with pytest.raises(Refused, match="public key"):
             service.fault(do="change_key", key_id="key-3", public_key="no key")
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused_by_a_client_that_looks(
+    serving: Serving, tmp_path: Path
+) -> None:
+    server, trusting = certificate(tmp_path)
+    async with serving(tls=server) as service:
+        url = f"wss://localhost:{service.port}/trade-api/ws/v2"
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await connect(url, additional_headers=HEADERS)
+        async with connect(url, additional_headers=HEADERS, ssl=trusting) as client:
+            await subscribe(client, "trade")
+            await read_until(client, "trade")
+            service.fault(do="cut_frame", bytes=3)
+            with pytest.raises(ConnectionClosed):
+                while True:
+                    await client.recv()
+
+
+def certificate(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """One that signs itself, for localhost: the server's side, and the side of who trusts it."""
+    key = Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, None)
+    )  # fmt: skip
+    (folder / "certificate.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
+    return server, ssl.create_default_context(cafile=str(folder / "certificate.pem"))
 
 
 # --- REST -------------------------------------------------------------------------------------
