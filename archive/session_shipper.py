@@ -23,6 +23,7 @@ from streaming.capture_log import (
     segments,
 )
 from streaming.dead_session import FOLLOWED, PUBLISHED, end_dead_session, is_end, last_record
+from streaming.log_reader import READ_BYTES
 from streaming.records import Record
 
 log = structlog.get_logger()
@@ -122,8 +123,12 @@ class SessionShipper:
         return had_any
 
     def _read(self) -> None:
-        read = self._reader.read
-        self._waiting.extend(read(BEHIND_READ_BYTES) if self._is_behind else read())
+        try:
+            self._waiting.extend(self._reader.read(BEHIND_READ_BYTES if self._is_behind else READ_BYTES))
+        except CaptureLogError:
+            if self._builder.rows:  # what is sound must not wait for what is not
+                self._commit()
+            raise
         newest_ns = self._waiting[-1].received_ns if self._waiting else time.time_ns()
         self._is_behind = time.time_ns() - newest_ns > BEHIND_NS
 

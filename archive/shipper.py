@@ -23,6 +23,7 @@ from registry.refusal import ExitCode, Reason, Refused
 from streaming import lifetime, metrics
 from streaming.capture_log import CaptureLogError, is_writer_alive, names_of, segments
 from streaming.file_lock import FileLock, Locked
+from streaming.mend import mend_log
 
 log = structlog.get_logger()
 
@@ -141,7 +142,7 @@ class Shipper:
                 return  # its first segment is being made
             lock = FileLock(folder / LOCK)
         except (Locked, *_UNSHIPPABLE) as error:
-            self._block(folder, error)
+            self._failed(folder, error)
             return
         try:
             self._sessions[folder] = (self._session(folder), lock)
@@ -149,7 +150,7 @@ class Shipper:
             log.info("session taken up", session=folder.name, shipped=self._sessions[folder][0].shipped)
         except _UNSHIPPABLE as error:
             lock.release()
-            self._block(folder, error)
+            self._failed(folder, error)
 
     def _session(self, folder: Path) -> SessionShipper:
         config = self._config
@@ -177,8 +178,22 @@ class Shipper:
         try:
             return bool(action(self._sessions[folder][0]))
         except _UNSHIPPABLE as error:
+            shipped = self._sessions[folder][0].shipped
             self._drop(folder)
+            self._failed(folder, error, from_n=shipped + 1)
+            return False
+
+    def _failed(self, folder: Path, error: Exception, *, from_n: int = 1) -> None:
+        """A log that is damaged is mended and taken up anew; whatever else is wrong keeps the session from the archive."""
+        if not (isinstance(error, CaptureLogError) and self._mend(folder, from_n)):
             self._block(folder, error)
+
+    def _mend(self, folder: Path, from_n: int) -> bool:
+        try:
+            with FileLock(folder / LOCK):
+                return bool(mend_log(folder, environment=self._config.environment, from_n=from_n))
+        except (Locked, OSError) as error:
+            log.warning("damaged log not mended yet", session=folder.name, error=str(error))
             return False
 
     def _unblock(self, folder: Path) -> None:
@@ -189,9 +204,10 @@ class Shipper:
         return time.monotonic() < self._blocked.get(folder, 0.0)
 
     def _block(self, folder: Path, error: Exception) -> None:
-        """One damaged log must not keep the others from the archive; a disk's trouble may pass."""
-        again = time.monotonic() + AGAIN_SECONDS if isinstance(error, OSError) else math.inf
-        self._blocked[folder] = again
+        """One session's trouble must not keep the others from the archive."""
+        # A disk's trouble may pass, and of a living log more can be mended once its readers are past it.
+        may_pass = isinstance(error, OSError) or is_writer_alive(folder)
+        self._blocked[folder] = time.monotonic() + AGAIN_SECONDS if may_pass else math.inf
         metrics.SHIPPER_BLOCKED.labels(self._config.feed).set(len(self._blocked))
         log.error("session cannot be shipped", session=folder.name, error=str(error))
 

@@ -39,6 +39,10 @@ LOOP_LAG = Histogram(
     "ssmd_connector_loop_lag_seconds", "How late the event loop came", ["feed"], buckets=_SECONDS
 )
 CLOCK_STEPS = Counter("ssmd_connector_clock_steps_total", "Times that the wall clock was set", ["feed"])
+LOST_RECORDS = Counter(
+    "ssmd_capture_lost_records_total",
+    "Records that could not be read from a damaged log, by whoever mended it; a gap row owns up to them",
+)
 
 
 def init_capture(feed: str) -> None:

@@ -7,12 +7,13 @@ from streaming.capture_log import CaptureLog
 from streaming.events import GapNotice
 from streaming.file_lock import Locked
 from streaming.kalshi.normalizer import gap_notice
+from streaming.log_reader import FOLLOWED as FOLLOWED
+from streaming.log_reader import PUBLISHED as PUBLISHED
+from streaming.log_reader import SHIPPED as SHIPPED
 from streaming.log_reader import CaptureLogError, CaptureLogReader, Cursor, names_of, segments
+from streaming.mend import mend_end
 from streaming.records import Kind, Record
 
-PUBLISHED = "published.cursor"
-FOLLOWED = "followed.cursor"  # of the conversation, while the session lives
-SHIPPED = "shipped.cursor"
 ANNOUNCED = "announced"
 
 
@@ -28,11 +29,12 @@ def end_dead_session(folder: Path, *, environment: str | None = None) -> bool:
     last = last_record(folder)
     if last is not None and is_end(last):
         return False
-    _require_whole(folder, last)
     # Killed while it made its first segment: only the folder says what was to be recorded.
     names = names_of(folder) or (environment or folder.parent.name, folder.name)
     if names != (environment or names[0], folder.name):
         raise CaptureLogError(f"{folder} holds the log of {names[0]}, session {names[1]}")
+    mend_end(folder, environment=names[0])
+    _require_whole(folder, last_record(folder))
     try:
         log = CaptureLog(folder, environment=names[0], session=names[1])
     except Locked:

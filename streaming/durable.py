@@ -19,8 +19,12 @@ def keep_damaged(path: Path, tail: bytes) -> None:
     while kept.exists():
         number += 1
         kept = path.with_name(f"{path.name}.damaged{number}")
-    with kept.open("xb") as file:
-        file.write(tail)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with kept.open("xb") as file:
+            file.write(tail)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        kept.unlink(missing_ok=True)  # half of it is of no use, and takes the room that is lacking
+        raise
     sync_folder(path.parent)

@@ -12,6 +12,9 @@ from pathlib import Path
 from streaming import records
 from streaming.records import Record, unpack
 
+PUBLISHED = "published.cursor"
+FOLLOWED = "followed.cursor"  # of the conversation, while the session lives
+SHIPPED = "shipped.cursor"
 READ_BYTES = 64 * 1024  # a larger buffer costs more to make than it saves while the log is followed closely
 LOOK_EVERY_SECONDS = 1.0
 _HEADER_BYTES = 1024  # more than any header

@@ -100,6 +100,18 @@ def find_record(data: bytes, offset: int) -> tuple[Record, int] | None:
     return None
 
 
+def is_foreign(data: bytes, expected: bytes) -> bool:
+    """Whether a segment begins with a whole, sound header that is another than expected: of another log or format."""
+    if data.startswith(expected) or not data.startswith(MAGIC):
+        return False
+    end = len(MAGIC) + _U16.size
+    for _ in range(2):
+        if len(data) < end + _U16.size:
+            return False
+        end += _U16.size + _U16.unpack_from(data, end)[0]
+    return data[end : end + _U32.size] == _U32.pack(_crc32c(data[:end]))
+
+
 def read_header(data: bytes) -> tuple[str, str, int] | None:
     """(environment, session, length) of the header that `data` begins with; None where it is cut short."""
     if len(data) < len(MAGIC) + _U16.size:

@@ -197,7 +197,11 @@ def _judge_hole(
     frames = [record for record in session.connections[number] if record.n < before]
     for n, mark in session.gaps:
         # A planned stop reads all that was sent before it: it excuses nothing.
-        if not mark.planned and _owns_up(mark, n, session, number, frames, missing):
+        if mark.cause == "capture_loss":
+            is_told = _is_in_the_hole(mark, frames, missing, before)
+        else:
+            is_told = not mark.planned and _owns_up(mark, n, session, number, frames, missing)
+        if is_told:
             verdict.disclosed += len(missing)
             return
     last = frames[-1].n if frames else 0
@@ -222,6 +226,13 @@ def _owns_up(
         if {_sid(frame) for frame in missing} != {mark.sid}:
             return False
     return mark.after_n == (frames[-1].n if frames else 0)
+
+
+def _is_in_the_hole(mark: marks.GapOpen, frames: list[Record], missing: list[bytes], before: int) -> bool:
+    """A damaged log: as many records as the mark names are lost, all of them between these two frames."""
+    last_n = int(mark.detail["last_n"])
+    is_between = (frames[-1].n if frames else 0) <= mark.after_n and last_n < before
+    return is_between and len(missing) <= last_n - mark.after_n
 
 
 def _is_inside(session: Archived, mark: marks.GapOpen, n: int, number: int, frames: list[Record]) -> bool:

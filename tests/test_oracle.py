@@ -254,3 +254,15 @@ def test_a_frame_dropped_after_the_overflow_is_found() -> None:
     frames, archive = overflowed(close_before=8)
 
     assert len(faults(ledger(c1=frames), archive)) == 1
+
+
+@pytest.mark.parametrize(("lost_frames", "last_n", "count"), [(2, 6, 0), (3, 6, 1), (2, 7, 1)])
+def test_what_a_damaged_log_lost_is_disclosed_up_to_the_number_that_its_mark_names(
+    lost_frames: int, last_n: int, count: int
+) -> None:
+    sent = sent_on(1)
+    hole = marks.GapOpen("capture_loss", 0, NOON, 4, detail={"last_n": last_n})
+    items: list[tuple[int, Item]] = [(0, hole), (0, marks.Tick(0))]
+    left = [*on(1, sent[:3]), *items, *on(1, sent[3 + lost_frames :])]
+
+    assert len(faults(ledger(c1=sent), session(opened(1), *left, closed(1), END))) == count

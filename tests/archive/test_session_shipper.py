@@ -1,3 +1,4 @@
+import os
 import threading
 import time
 from datetime import date
@@ -194,14 +195,33 @@ def test_a_log_that_is_shorter_than_its_archive_is_reported(
     ship()
     die(log)
     [path] = segments(log.folder)
+    os.truncate(path, path.stat().st_size // 2)
+    data = path.read_bytes()
+
+    ship()
+
+    assert path.read_bytes() == data
+    assert REGISTRY.get_sample_value("ssmd_shipper_sessions_blocked", {"feed": FEED}) == 1.0
+
+
+def test_a_damage_in_what_the_archive_has_already_is_no_loss_there(
+    session: SessionMaker, ship: Any, store: DirectoryStore
+) -> None:
+    log = session()
+    add_trades(log, 50)
+    ship()
+    written = read_all(log)
+    die(log)
+    [path] = segments(log.folder)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
 
     ship()
 
-    assert path.read_bytes() == data
-    assert REGISTRY.get_sample_value("ssmd_shipper_sessions_blocked", {"feed": FEED}) == 1.0
+    *kept, crash, end = archived(store)
+    assert kept == written
+    assert (crash.n, end.n) == (52, 53)
 
 
 @pytest.mark.parametrize("lost", [(0,), (1,), (2,), (1, 2), (0, 2), (0, 1, 2, 3)])

@@ -3,30 +3,73 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from archive.shipper import Shipper, environment_lock
 from archive.store import DirectoryStore
 from registry.refusal import ExitCode, Refused
-from streaming.capture_log import segments
-from streaming.records import Kind
-from tests.archive.conftest import SessionMaker, add_trades, archived, make_config
+from streaming import marks
+from streaming.capture_log import CaptureLog, Cursor, segments
+from streaming.dead_session import FOLLOWED, PUBLISHED
+from streaming.records import Kind, header, unpack
+from tests.archive.conftest import (
+    ENVIRONMENT,
+    FEED,
+    SessionMaker,
+    add_trades,
+    archived,
+    make_config,
+    read_all,
+)
 
 
-def test_a_damaged_log_is_reported_and_does_not_stop_the_others(
-    session: SessionMaker, ship: Any, store: DirectoryStore, caplog: pytest.LogCaptureFixture
+def spoil(log: CaptureLog, *, segment: int) -> int:
+    """Damage a record in the middle of a segment; returns its n."""
+    path = segments(log.folder)[segment]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    at, n = len(header(ENVIRONMENT, log.folder.name)), int(path.stem)
+    while (found := unpack(bytes(data), at)) is not None:
+        at, n = found[1], n + 1
+    return n
+
+
+def test_a_damage_that_a_living_session_may_still_read_waits_and_stops_nothing_else(
+    session: SessionMaker, ship: Any, store: DirectoryStore
 ) -> None:
     bad, good = session("kalshi-sim-1", segment_bytes=2_000), session("kalshi-sim-2")
     add_trades(bad, 50)
     add_trades(good, 50)
-    first = segments(bad.folder)[0]
-    damaged = bytearray(first.read_bytes())
-    damaged[len(damaged) // 2] ^= 1
-    first.write_bytes(damaged)
+    lost = spoil(bad, segment=1)
 
     ship()
 
     assert len(archived(store, "kalshi-sim-2")) == 51
-    assert len(archived(store, "kalshi-sim-1")) < 51
+    assert [record.n for record in archived(store, "kalshi-sim-1")] == list(range(1, lost))
+    assert REGISTRY.get_sample_value("ssmd_shipper_sessions_blocked", {"feed": FEED}) == 1.0
+
+
+def test_a_damaged_segment_of_a_living_session_costs_one_record(
+    session: SessionMaker, ship: Any, store: DirectoryStore
+) -> None:
+    log = session(segment_bytes=2_000)
+    add_trades(log, 50)
+    whole = read_all(log)
+    lost = spoil(log, segment=1)
+    for name in (PUBLISHED, FOLLOWED):
+        Cursor(log.folder / name).store(51)
+
+    ship()
+    ship()
+
+    found = archived(store)
+    assert [record for record in found if record.n != lost] == [
+        record for record in whole if record.n != lost
+    ]
+    mark = marks.decode(found[lost - 1].payload)
+    assert isinstance(mark, marks.GapOpen)
+    assert (mark.cause, mark.after_n) == ("capture_loss", lost - 1)
 
 
 def test_a_log_of_another_environment_is_not_shipped(

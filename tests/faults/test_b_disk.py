@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from archive import session_shipper
-from streaming import dead_session, marks, records
+from streaming import dead_session, marks, mend, records
 from streaming.capture_log import CaptureLog
 from streaming.disk import EXIT_IO_ERROR
 from streaming.log_keeper import LogKeeper
@@ -98,10 +98,10 @@ def test_whatever_a_power_cut_leaves_of_the_unsynced_tail_the_rest_is_disclosed(
 # -- B3 ----------------------------------------------------------------------------------------------
 
 
-def damaged(folder: Path, at: int, whole: bytes) -> None:
+def damaged(folder: Path, at: int, whole: bytes, *, segment: int = 0) -> None:
     data = bytearray(whole)
     data[at] ^= 0x10
-    segments(folder)[0].write_bytes(data)
+    segments(folder)[segment].write_bytes(data)
 
 
 def offsets(data: bytes) -> list[int]:
@@ -134,35 +134,46 @@ def test_no_flipped_byte_of_200_records_is_read_as_if_it_were_sound(tmp_path: Pa
     assert silent == 0
 
 
+def flipped(rig: Rig, name: str, *, segment: int, at: int) -> list[str]:
+    """What is wrong after a flipped byte, in a copy of the rig."""
+    one = Rig(rig.home / name)
+    shutil.copytree(rig.folder, one.folder)
+    whole = segments(one.folder)[segment].read_bytes()
+    damaged(one.folder, at, whole, segment=segment)
+    one.ship()
+    archive = one.archive()
+    wrong = judge_archive(rig.sent(), archive).faults
+    count = sum(record.kind == Kind.TEXT for session in archive for record in session.records)
+    kept = b"".join(path.read_bytes() for path in one.folder.glob("*.damaged"))
+    if gaps_of(archive) != ("capture_loss", "process_crash") or count < 197 or len(kept) < len(whole) - at:
+        wrong.append(f"{name}: {gaps_of(archive)}, {count} frames of 198, {len(kept)} bytes kept")
+    return wrong
+
+
 @fault("B3")
-def test_a_flipped_byte_is_a_loss_that_is_told_and_nothing_behind_it_is_thrown_away(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("segment_bytes", "numbers"), [(1 << 20, (0,)), (5_000, (1, 2, -2, -1))])
+def test_a_flipped_byte_loses_one_record_and_says_so_in_whatever_segment_it_is(
+    segment_bytes: int, numbers: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def scenario(is_handled: bool) -> Outcome:
         rig = Rig(tmp_path / str(is_handled))
         if not is_handled:
-            monkeypatch.setattr(session_shipper, "end_dead_session", lambda folder: False)
-        log = begun(rig.folder)
+            monkeypatch.setattr(mend, "salvage", lambda data, place: None)
+        log = begun(rig.folder, segment_bytes=segment_bytes)
         add(log, rig, range(198))
         die(log)
-        whole = segments(rig.folder)[0].read_bytes()
         wrong = []
-        for at in range(offsets(whole)[5], len(whole), len(whole) // 12):
-            one = Rig(rig.home / f"flip-{at}")
-            shutil.copytree(rig.folder, one.folder)
-            damaged(one.folder, at, whole)
-            one.ship()
-            archive = one.archive()
-            wrong += judge_archive(rig.sent(), archive).faults
-            kept = b"".join(path.read_bytes() for path in one.folder.glob("*.damaged"))
-            if gaps_of(archive) != ("process_crash",) or len(kept) < len(whole) - at - 200:
-                wrong.append(f"byte {at}: {gaps_of(archive)}, {len(kept)} bytes kept")
-        damaged(rig.folder, len(whole) // 2, whole)
+        for number in numbers:
+            whole = segments(rig.folder)[number].read_bytes()
+            begins = offsets(whole)
+            for at in range(begins[2], begins[-2], len(whole) // 3):
+                wrong += flipped(rig, f"flip-{number}-{at}", segment=number, at=at)
+        damaged(rig.folder, len(whole) // 2, whole, segment=numbers[-1])
         with watched() as risen:
             rig.ship()
         return rig.outcome(risen, *wrong[:3])
 
-    prove(scenario, gaps=("process_crash",), metric=SHIPPED)
+    prove(scenario, gaps=("capture_loss", "process_crash"), metric="ssmd_capture_lost_records_total")
 
 
 # -- B5 ----------------------------------------------------------------------------------------------

@@ -10,10 +10,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import google_crc32c
 import pytest
 
 from registry.refusal import ExitCode, Refused
-from streaming import capture_log, connector, dead_session, lifetime, marks, metrics, old_sessions
+from streaming import capture_log, connector, dead_session, lifetime, marks, metrics, old_sessions, records
 from streaming.capture_log import CaptureLog
 from streaming.file_lock import FileLock, Locked
 from streaming.log_reader import CaptureLogReader, segments
@@ -85,6 +86,8 @@ def foreign_logs(rig: Rig) -> dict[Path, bytes]:
     [later] = segments(rig.capture / "kalshi-sim-v")
     data = bytearray(later.read_bytes())
     data[8] = 2
+    end = len(records.header(ENVIRONMENT, "kalshi-sim-v")) - 4
+    data[end : end + 4] = google_crc32c.value(bytes(data[:end])).to_bytes(4, "little")
     later.write_bytes(data)
     return {path: path.read_bytes() for path in rig.capture.glob("*/*.log")}
 
