@@ -23,6 +23,7 @@ from streaming.capture_log import (
     segments,
 )
 from streaming.dead_session import FOLLOWED, PUBLISHED, end_dead_session, is_end, last_record
+from streaming.durable import kept_damaged
 from streaming.log_reader import READ_BYTES
 from streaming.records import Record
 
@@ -201,8 +202,8 @@ class SessionShipper:
             log.info("segment deleted", session=self.folder.name, segment=path.name)
 
     def is_removable(self, now_ns: int) -> bool:
-        """Whether the session is over, shipped whole, and no longer of interest to the connector."""
-        if self.ended_ns is None or is_writer_alive(self.folder):
+        """Whether the session is over, shipped whole, and no longer of interest to the connector or to people."""
+        if self.ended_ns is None or is_writer_alive(self.folder) or kept_damaged(self.folder):
             return False
         keep = KEEP_ANNOUNCED_NS if (self.folder / ANNOUNCED).exists() else KEEP_NS
         return now_ns - self.ended_ns >= keep
@@ -211,6 +212,6 @@ class SessionShipper:
 def remove_session_folder(folder: Path) -> None:
     """Delete a session's folder; what a crash leaves of it is still an ended session, or holds nothing."""
     for path in segments(folder):
-        path.unlink()
+        path.unlink(missing_ok=True)
     shutil.rmtree(folder)
     log.info("session folder removed", session=folder.name)

@@ -22,6 +22,7 @@ from archive.store import OtherContent, Store, StoreError
 from registry.refusal import ExitCode, Reason, Refused
 from streaming import lifetime, metrics
 from streaming.capture_log import CaptureLogError, is_writer_alive, names_of, segments
+from streaming.durable import kept_damaged
 from streaming.file_lock import FileLock, Locked
 from streaming.mend import mend_log
 
@@ -131,6 +132,8 @@ class Shipper:
             if folder in self._sessions and session.is_removable(time.time_ns()):
                 self._guarded(folder, _remove)
                 self._drop(folder)
+        kept = sum(len(kept_damaged(folder)) for folder in self._sessions)
+        metrics.SHIPPER_DAMAGED.labels(self._config.feed).set(kept)
 
     def _take_up(self, folder: Path) -> None:
         """Follow a session, unless it has not begun or somebody else ships it."""
@@ -171,7 +174,9 @@ class Shipper:
 
     def _remove_if_nothing_came(self, folder: Path) -> None:
         # The writer's lock is asked last: a connector that is just starting must find it free.
-        if time.time_ns() - folder.stat().st_mtime_ns > KEEP_NS and not is_writer_alive(folder):
+        if time.time_ns() - folder.stat().st_mtime_ns > KEEP_NS and not (
+            kept_damaged(folder) or is_writer_alive(folder)
+        ):
             remove_session_folder(folder)
 
     def _guarded(self, folder: Path, action: Callable[[SessionShipper], bool | None]) -> bool:

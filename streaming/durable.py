@@ -13,6 +13,11 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def kept_damaged(folder: Path) -> list[Path]:
+    """What was cut off damaged files of this folder: it stays until somebody has looked at it, and removed it."""
+    return sorted(folder.glob("*.damaged*"))
+
+
 def keep_damaged(path: Path, tail: bytes) -> None:
     """Keep what is cut off a file beside it, as `<name>.damaged`; never over an earlier one."""
     number, kept = 1, path.with_name(f"{path.name}.damaged")

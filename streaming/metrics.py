@@ -74,6 +74,9 @@ SHIPPER_LAG_SECONDS = Gauge(
 )
 SHIPPER_SESSIONS = Gauge("ssmd_shipper_sessions", "Session folders followed", ["feed"])
 SHIPPER_BLOCKED = Gauge("ssmd_shipper_sessions_blocked", "Session folders that cannot be shipped", ["feed"])
+SHIPPER_DAMAGED = Gauge(
+    "ssmd_shipper_damaged_files", "What was kept of damaged segments, for somebody to look at", ["feed"]
+)
 SHIPPER_STORE_ERRORS = Counter(
     "ssmd_shipper_store_errors_total", "Store operations to be tried again", ["feed"]
 )
@@ -163,7 +166,13 @@ def init_archive(feed: str) -> None:
         ARCHIVER_FILES.labels(bucket)
     for counter in (SHIPPER_RECORDS, SHIPPER_STORE_ERRORS):
         counter.labels(feed)
-    for gauge in (SHIPPER_LAG_RECORDS, SHIPPER_LAG_SECONDS, SHIPPER_SESSIONS, SHIPPER_BLOCKED):
+    for gauge in (
+        SHIPPER_LAG_RECORDS,
+        SHIPPER_LAG_SECONDS,
+        SHIPPER_SESSIONS,
+        SHIPPER_BLOCKED,
+        SHIPPER_DAMAGED,
+    ):
         gauge.labels(feed)
 
 

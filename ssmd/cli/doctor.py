@@ -89,6 +89,14 @@ def _disk(free: int) -> Finding:
     )
 
 
+def damaged_logs() -> Iterator[Finding]:
+    """What was kept of damaged capture logs."""
+    kept = sorted(Path(settings.CAPTURE_DIR).glob("*/*/*.damaged*"))
+    if kept:
+        remedy = "Look after the disk; `docs/runbooks/seal.md` says what it cost. Move the files away then."
+        yield Finding("capture logs", "warn", f"{len(kept)} damaged pieces, the first is {kept[0]}", remedy)
+
+
 def open_files() -> Iterator[Finding]:
     """The limit on open files of one process."""
     import resource
@@ -220,6 +228,7 @@ def gaps() -> Iterator[Finding]:
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     python,
     home,
+    damaged_logs,
     open_files,
     database,
     secrets,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from archive import session_shipper
 from archive.raw import part_keys, read_day, read_manifest
 from archive.shipper import Shipper
 from archive.store import DirectoryStore
@@ -173,6 +174,30 @@ def test_an_ended_sessions_folder_stays_ten_minutes_or_an_hour(
     ship()
 
     assert log.folder.exists() == remains
+
+
+def test_what_was_kept_of_a_damaged_log_stays_and_is_counted(
+    session: SessionMaker, ship: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_shipper, "KEEP_NS", 0)
+    log = session()
+    add_trades(log, 50)
+    die(log)
+    [path] = segments(log.folder)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+    for _ in range(3):
+        ship()
+
+    kept = path.with_name(f"{path.name}.damaged")
+    assert kept.read_bytes() == data[-kept.stat().st_size :]
+    assert REGISTRY.get_sample_value("ssmd_shipper_damaged_files", {"feed": FEED}) == 1.0
+    kept.unlink()
+    ship()
+    ship()
+    assert not log.folder.exists()
 
 
 def test_a_cursor_that_cannot_be_stored_does_not_keep_records_from_the_archive(

@@ -46,6 +46,19 @@ def test_a_folder_that_cannot_be_written_to_fails(ssmd: Ssmd, settings: LazySett
     assert (answer.code, findings(answer)["data folder"]) == (6, "fail")
 
 
+def test_what_is_kept_of_damaged_logs_is_a_warning_that_names_it(
+    ssmd: Ssmd, settings: LazySettings, tmp_path: Path
+) -> None:
+    settings.CAPTURE_DIR = tmp_path / "capture"
+    (tmp_path / "capture/demo/s").mkdir(parents=True)
+    assert "capture logs" not in findings(ssmd("doctor", "--json"))
+
+    (tmp_path / "capture/demo/s/1.log.damaged").write_bytes(b"x")
+
+    answer = ssmd("doctor")
+    assert ("warn  capture logs" in answer.out, "1.log.damaged" in answer.out) == (True, True)
+
+
 def test_a_key_that_is_none_fails_without_being_shown(ssmd: Ssmd, tmp_path: Path) -> None:
     (tmp_path / "secrets/kalshi-sim-creds/api_secret").write_text("-----BEGIN PRIVATE KEY-----\nabc\n")
 
