@@ -10,16 +10,16 @@ read it before. From there it is forced to the disk by `begin_sync`, the job in 
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from streaming import failpoints, marks, records
 from streaming.disk import Disk, DiskFailed, has_no_room
 from streaming.disk_job import DiskJob
-from streaming.file_lock import FileLock, Locked, is_locked
+from streaming.file_lock import FileLock
 from streaming.log_reader import CaptureLogError as CaptureLogError
 from streaming.log_reader import CaptureLogReader as CaptureLogReader
 from streaming.log_reader import Cursor as Cursor
+from streaming.log_reader import is_writer_alive as is_writer_alive
 from streaming.log_reader import names_of as names_of
 from streaming.log_reader import segments as segments
 from streaming.records import pack_fields
@@ -32,17 +32,6 @@ MOST_HELD_BYTES = 32 * 1024 * 1024  # while a job is awaited
 NEW_SEGMENT_AGAIN_SECONDS = 1.0
 
 Schedule = Callable[[Callable[[], None]], object]
-
-
-def is_writer_alive(folder: Path) -> bool:
-    """Whether some process writes this session: it holds the writer lock and that of its last segment."""
-    try:
-        FileLock(folder / "writer.lock").release()
-    except Locked:
-        return True
-    with suppress(FileNotFoundError):
-        return any(is_locked(path) for path in segments(folder)[-1:])
-    return False
 
 
 def _nothing() -> None:
@@ -91,7 +80,7 @@ class CaptureLog:
             if segments(folder):
                 self._continue()
             else:
-                self._file = self._disk.create(self._path_of(1), self._header)
+                self._file = self._disk.make(self._path_of(1), self._header)
         except BaseException:
             self._lock.release()
             raise
@@ -245,10 +234,10 @@ class CaptureLog:
             return
         if job.handle >= 0:
             self._unsynced.done()
-        if job.create_error is not None:
-            self._no_new_segment(job.create_error)
-        elif job.created >= 0:
+        if job.created >= 0:
             self._take_segment(job)
+        if job.create_error is not None:
+            self._no_new_segment(job.create_error, is_taken=job.created >= 0)
         if self._schedule is not None:
             self._flush_or_hold()
 
@@ -261,10 +250,13 @@ class CaptureLog:
             self._rest = b""
         self._is_segment_due = self._is_to_replace = False
 
-    def _no_new_segment(self, error: OSError) -> None:
+    def _no_new_segment(self, error: OSError, *, is_taken: bool) -> None:
+        """One that has its name is taken whatever the disk says then: readers look for what follows in it."""
         self.failures += not has_no_room(error)
         if self._is_to_replace or self.failures > 1:
             raise DiskFailed(f"no segment can be made in {self.folder}: {error.strerror}") from error
+        if is_taken:
+            return
         self._is_segment_due = False  # the present one grows on: what is full may take a little more
         self._no_segment_before = time.monotonic() + NEW_SEGMENT_AGAIN_SECONDS
 

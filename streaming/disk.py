@@ -50,10 +50,24 @@ class Disk:
         while data:
             data = data[self.write(handle, data) :]
 
+    def sync_name(self, path: Path) -> None:
+        """Return once the name of a created file is on the disk; raises OSError."""
+        sync_folder(path.parent)
+
+    def make(self, path: Path, data: bytes) -> int:
+        """`create`, and its name on the disk."""
+        handle = self.create(path, data)
+        try:
+            self.sync_name(path)
+        except BaseException:
+            os.close(handle)
+            raise
+        return handle
+
     def create(self, path: Path, data: bytes) -> int:
         """A file that has its name only once it holds `data` on the disk; returns its handle, locked, to append to.
 
-        A file of that name is replaced.
+        A file of that name is replaced. Its name is on the disk after `sync_name`.
         """
         fresh = path.with_name(f"{path.name}.new")
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
@@ -63,7 +77,6 @@ class Disk:
             self.sync(handle)
             failpoints.reach("capture.new_segment")
             fresh.replace(path)
-            sync_folder(path.parent)
         except BaseException:
             os.close(handle)
             fresh.unlink(missing_ok=True)

@@ -49,7 +49,9 @@ class DiskJob:
             os.close(self.handle)
 
     def _create(self, path: Path) -> None:
+        """With `created` and an error, too, the segment is there, and its name may not survive a power cut."""
         try:
             self.created = self._disk.create(path, self.data)
+            self._disk.sync_name(path)
         except OSError as error:
             self.create_error = error

@@ -7,9 +7,11 @@ new one, what it does not know to be on the disk. The old one may then hold some
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from streaming import records
+from streaming.file_lock import FileLock, Locked, is_locked
 from streaming.records import Record, unpack
 
 PUBLISHED = "published.cursor"
@@ -176,6 +178,17 @@ def names_of(folder: Path) -> tuple[str, str] | None:
     """(environment, session) that a log was written for; None where it has no whole header yet."""
     found = _header_of(segments(folder)[0])
     return found[:2] if found else None
+
+
+def is_writer_alive(folder: Path) -> bool:
+    """Whether some process writes this session: it holds the writer lock and that of its last segment."""
+    try:
+        FileLock(folder / "writer.lock").release()
+    except Locked:
+        return True
+    with suppress(FileNotFoundError):
+        return any(is_locked(path) for path in segments(folder)[-1:])
+    return False
 
 
 class Cursor:

@@ -77,7 +77,7 @@ def _mend_segment(paths: Sequence[Path], index: int, environment: str) -> Mended
     if salvaged is None:
         return None
     keep_damaged(path, data[salvaged.damaged_at :])
-    os.close(Disk().create(path, salvaged.data))
+    os.close(Disk().make(path, salvaged.data))
     lost = sum(hole.last_n - hole.first_n + 1 for hole in salvaged.holes)
     capture_metrics.LOST_RECORDS.inc(lost)
     log.error("damaged segment mended", session=path.parent.name, segment=path.name, records_lost=lost)

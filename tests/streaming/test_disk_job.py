@@ -1,11 +1,15 @@
+import errno
 import os
 from pathlib import Path
 
+import pytest
+
 from streaming.capture_log import CaptureLog
-from streaming.disk import Disk
+from streaming.disk import Disk, DiskFailed
 from streaming.disk_job import DiskJob
-from streaming.log_reader import CaptureLogReader
+from streaming.log_reader import CaptureLogReader, Cursor, segments
 from streaming.records import Kind
+from streaming.room import trim_shipped
 
 
 class Counting(Disk):
@@ -36,3 +40,48 @@ def test_a_log_is_closed_though_its_job_was_never_run(tmp_path: Path) -> None:
     log.close()
 
     assert [record.payload for record in CaptureLogReader(log.folder).read()] == [b"frame", b"another"]
+
+
+class Nameless(Disk):
+    """Cannot put names on the disk, so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def sync_name(self, path: Path) -> None:
+        if len(segments(path.parent)) > 1 and self.times:
+            self.times -= 1
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super().sync_name(path)
+
+
+def test_a_segment_whose_name_could_not_be_synced_is_written_to_all_the_same(tmp_path: Path) -> None:
+    log = CaptureLog(
+        tmp_path / "s", environment="demo", session="s", disk=Nameless(times=1), segment_bytes=400
+    )
+    for _ in range(60):
+        log.append(b"frame", kind=Kind.TEXT, connection=1)
+    second = int(segments(log.folder)[1].stem)
+
+    assert log.failures == 1
+    reader, found = CaptureLogReader(log.folder), list[int]()
+    while fresh := reader.read():
+        found += [record.n for record in fresh]
+    assert found == list(range(1, 61))
+    Cursor(log.folder / "shipped.cursor").store(second + 2)
+    trim_shipped(log.folder)
+    assert [record.n for record in CaptureLogReader(log.folder, from_n=second).read()][:3] == [
+        second,
+        second + 1,
+        second + 2,
+    ]
+
+
+def test_the_second_name_that_could_not_be_synced_is_the_last(tmp_path: Path) -> None:
+    log = CaptureLog(
+        tmp_path / "s", environment="demo", session="s", disk=Nameless(times=2), segment_bytes=400
+    )
+
+    with pytest.raises(DiskFailed):
+        for _ in range(60):
+            log.append(b"frame", kind=Kind.TEXT, connection=1)
