@@ -219,9 +219,9 @@ class CaptureLog:
         if self._is_to_replace:
             data = self._header + self._unsynced.data
             self._job = DiskJob(self._disk, path=self._path_of(self._unsynced.synced_n + 1), data=data)
-        elif self._is_segment_due or self._unsynced.is_any:
+        elif self._is_segment_due or self._unsynced.has_any(but_last=bool(self._rest)):
             path = self._path_of(self._flushed_n + 1) if self._is_segment_due else None
-            self._unsynced.begin()
+            self._unsynced.begin(but_last=bool(self._rest))
             self._job = DiskJob(self._disk, handle=os.dup(self._file), path=path, data=self._header)
         return self._job
 

@@ -13,7 +13,7 @@ class Unsynced:
     def __init__(self, *, synced_n: int = 0, most_bytes: int = MOST_BYTES) -> None:
         self.synced_n = synced_n
         self._most_bytes = most_bytes
-        self._last_n = self._syncing_n = self._forgotten_n = synced_n
+        self._last_n = self._before_last_n = self._syncing_n = self._forgotten_n = synced_n
         self._fresh: list[bytes] = []
         self._syncing: list[bytes] = []
         self._bytes = self._syncing_bytes = 0
@@ -23,7 +23,7 @@ class Unsynced:
         """Records up to `last_n`, the first of them received at `since` (monotonic seconds)."""
         if self._last_n == max(self._syncing_n, self.synced_n):
             self._fresh_since = since
-        self._last_n = last_n
+        self._before_last_n, self._last_n = self._last_n, last_n
         self._fresh.append(data)
         self._bytes += len(data)
         if self._bytes > self._most_bytes:  # the disk is far behind: it must not fail now as well
@@ -35,6 +35,10 @@ class Unsynced:
     def is_any(self) -> bool:
         """Whether something may not be on the disk."""
         return self._last_n > self.synced_n
+
+    def has_any(self, *, but_last: bool) -> bool:
+        """Whether a sync could make more of it durable; `but_last`: the last block cannot be, yet."""
+        return (self._before_last_n if but_last else self._last_n) > self.synced_n
 
     @property
     def is_whole(self) -> bool:
@@ -57,11 +61,15 @@ class Unsynced:
             return self._syncing_since
         return self._fresh_since if self.is_any else None
 
-    def begin(self) -> None:
-        """All that is here is on its way to the disk."""
+    def begin(self, *, but_last: bool = False) -> None:
+        """All that is here is on its way to the disk; `but_last`: of the last block the kernel lacks the rest."""
         self._syncing_since = self._fresh_since
-        self._syncing_n, self._syncing_bytes = self._last_n, self._bytes
         self._syncing, self._fresh = self._fresh, []
+        self._syncing_n, self._syncing_bytes = self._last_n, self._bytes
+        if but_last:
+            self._syncing, self._fresh = self._syncing[:-1], self._syncing[-1:]
+            self._syncing_n = self._before_last_n
+            self._syncing_bytes -= sum(map(len, self._fresh))
 
     def done(self) -> None:
         """What `begin` took is on the disk."""

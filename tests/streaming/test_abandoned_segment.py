@@ -1,10 +1,13 @@
+import errno
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from streaming import log_reader
 from streaming.capture_log import CaptureLog
-from streaming.disk import DiskFailed
+from streaming.disk import Disk, DiskFailed
 from streaming.log_reader import CaptureLogReader, segments
 from streaming.records import Kind
 from tests.faults.simdisk import FailingDisk
@@ -64,3 +67,58 @@ def test_copies_are_kept_until_they_are_on_the_disk(tmp_path: Path) -> None:
     log.sync()
 
     assert (log.unsynced_bytes, log.unsynced_seconds) == (0, 0.0)
+
+
+class FullThenFailing(Disk):
+    """Takes `room` bytes, and no more; refuses so many writes and syncs with EIO."""
+
+    room = MANY = 1 << 30
+    bad_writes = bad_syncs = 0
+
+    def write(self, handle: int, data: bytes) -> int:
+        if self.bad_writes:
+            self.bad_writes -= 1
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        if not self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        count = super().write(handle, data[: self.room])
+        self.room -= count
+        return count
+
+    def sync(self, handle: int) -> None:
+        if self.bad_syncs:
+            self.bad_syncs -= 1
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super().sync(handle)
+
+
+@pytest.mark.parametrize("failing", ["write", "sync"])
+def test_what_a_full_disk_took_by_half_is_whole_in_the_segment_that_a_failure_makes(
+    tmp_path: Path, failing: str
+) -> None:
+    turns = list[Callable[[], None]]()
+    disk = FullThenFailing()
+    log = CaptureLog(tmp_path / "s", environment="demo", session="s", schedule=turns.append, disk=disk)
+
+    def turn() -> None:
+        while turns:
+            turns.pop(0)()
+
+    add(log, 5)
+    turn()
+    log.sync()
+    disk.room = 50
+    add(log, 5)
+    turn()
+    assert (log.is_stuck, log.begin_sync()) == (True, None)  # what is not handed over cannot be synced
+
+    disk.room = disk.MANY
+    disk.bad_writes, disk.bad_syncs = (1, 0) if failing == "write" else (0, 1)
+    log.try_again()
+    log.sync()
+    add(log, 1)
+    turn()
+    log.sync()
+
+    assert (log.failures, len(segments(log.folder))) == (1, 2)
+    assert numbers(CaptureLogReader(log.folder)) == list(range(1, 12))
