@@ -56,11 +56,16 @@ def end_dead_session(folder: Path, *, environment: str | None = None) -> bool:
 
 def _require_whole(folder: Path, last: Record | None) -> None:
     """Its end may be damaged or cut: then records that are shipped have the next n already."""
-    shipped, last_n = Cursor(folder / SHIPPED).load(), last.n if last else 0
+    shipped, last_n = Cursor(folder / SHIPPED).load(), _last_n(folder, last)
     if last_n < shipped:
         raise CaptureLogError(
             f"{folder} ends at record {last_n}; {shipped} were shipped: its end is damaged or cut"
         )
+
+
+def _last_n(folder: Path, last: Record | None) -> int:
+    """Of a log without a record its segment tells which came before."""
+    return last.n if last else int(segments(folder)[-1].stem) - 1
 
 
 def unannounced(folder: Path) -> GapNotice | None:
@@ -136,7 +141,7 @@ def _is_crash(record: Record) -> bool:
 
 
 def _crash_mark(folder: Path, last: Record | None) -> marks.GapOpen:
-    last_n = last.n if last else 0
+    last_n = _last_n(folder, last)
     published = Cursor(folder / PUBLISHED).load()
     unpublished = (published + 1, last_n) if published < last_n else (0, 0)
     return marks.GapOpen(

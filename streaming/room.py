@@ -70,11 +70,12 @@ def _sizes(capture: Path) -> Iterator[int]:
 def trim_shipped(folder: Path) -> None:
     """Delete the segments of a session that the archive has, though the bus may not: it is healed from there.
 
-    The cursor is written by the shipper after its commit: what it names is committed.
+    The cursor is written by the shipper after its commit: what it names is committed. As with the shipper's own trim a
+    record stays, so that a dead session can be ended.
     """
     shipped = Cursor(folder / SHIPPED).load()
     for path, following in pairwise(segments(folder)):
-        if int(following.stem) > shipped + 1:
+        if int(following.stem) > shipped:
             return
         path.unlink(missing_ok=True)
 

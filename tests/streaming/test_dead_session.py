@@ -5,8 +5,8 @@ import pytest
 
 from streaming import marks
 from streaming.capture_log import CaptureLog, CaptureLogReader, Cursor, segments
-from streaming.dead_session import PUBLISHED, end_dead_session, has_ended, last_record
-from streaming.records import Kind, Record
+from streaming.dead_session import PUBLISHED, SHIPPED, end_dead_session, has_ended, last_record
+from streaming.records import Kind, Record, header
 
 
 @pytest.fixture
@@ -99,3 +99,19 @@ def test_the_last_record_is_found_before_a_segment_that_holds_none(log: CaptureL
     assert last.n == 20
     assert end_dead_session(log.folder)
     assert [record.n for record in read_all(log.folder)] == list(range(1, 23))
+
+
+def test_a_session_of_which_only_an_empty_segment_is_left_is_ended_with_the_next_n(log: CaptureLog) -> None:
+    die(log)
+    for path in segments(log.folder):
+        path.unlink()
+    (log.folder / f"{21:020d}.log").write_bytes(header("demo", "s"))
+    Cursor(log.folder / SHIPPED).store(20)
+    Cursor(log.folder / PUBLISHED).store(20)
+
+    assert end_dead_session(log.folder)
+
+    crash, end = CaptureLogReader(log.folder, from_n=21).read()
+    mark = marks.decode(crash.payload)
+    assert isinstance(mark, marks.GapOpen)
+    assert (crash.n, mark.after_n, mark.unpublished_to, end.n) == (21, 20, 0, 22)

@@ -4,10 +4,10 @@ import pytest
 
 from streaming import room
 from streaming.capture_log import CaptureLog
-from streaming.dead_session import SHIPPED
+from streaming.dead_session import SHIPPED, last_record
 from streaming.disk import Disk
 from streaming.log_reader import CaptureLogReader, Cursor, segments
-from streaming.records import Kind
+from streaming.records import Kind, header
 from streaming.room import BOOKS, NOTHING, TICKER, TRADES, Room
 
 MIB = 1024 * 1024
@@ -54,6 +54,18 @@ def test_what_is_shipped_goes_and_a_reader_behind_is_told_what(tmp_path: Path) -
 
     assert 1 < first <= 21
     assert (reader.read()[0].n, told) == (first, [(1, first - 1)])
+
+
+def test_of_what_is_shipped_whole_the_last_record_stays_for_whoever_ends_the_session(tmp_path: Path) -> None:
+    log = a_log(tmp_path / "s")
+    (log.folder / f"{31:020d}.log").write_bytes(header("demo", "s"))  # killed right after it was made
+    Cursor(log.folder / SHIPPED).store(30)
+
+    room.trim_shipped(log.folder)
+
+    last = last_record(log.folder)
+    assert last is not None
+    assert last.n == 30
 
 
 def test_a_reserve_is_room_that_can_be_given_away(tmp_path: Path) -> None:
