@@ -21,7 +21,9 @@ RECORDS = Counter(
     "ssmd_connector_bus_lost_records_total", "Records whose events are perhaps gone from the bus", ["feed"]
 )
 
-Mark = Callable[[marks.Mark], int]  # writes into the capture log and answers with the mark's n
+Mark = Callable[
+    [marks.Mark], int | None
+]  # writes into the capture log; the mark's n, or None once the log has ended
 
 
 class BusLosses:
@@ -45,18 +47,23 @@ class BusLosses:
         opening = gap_mark(hole)
         number = self._write(opening, hole.to_ns) if is_log_open else None
         if number is None:
-            known = self.first_unmarked_n
-            self.first_unmarked_n = hole.first_n if known is None else min(known, hole.first_n)
+            self.leave(hole.first_n)
         else:
             # The mark says so, too, but behind all that waits to be published: readers must not trust books till then.
             self.notices.append(gap_notice(self._session, number, opening))
+
+    def leave(self, first_n: int) -> None:
+        """From there on the next session has to tell what is not published: no mark of this one can."""
+        known = self.first_unmarked_n
+        self.first_unmarked_n = first_n if known is None else min(known, first_n)
 
     def _write(self, opening: marks.GapOpen, to_ns: int) -> int | None:
         if self._mark is None:
             return None
         try:
             number = self._mark(opening)
-            self._mark(marks.GapClose(gap=number, to_ns=to_ns))
+            if number is not None:
+                self._mark(marks.GapClose(gap=number, to_ns=to_ns))
         except OSError:  # the disk is full: capture has its own way to say so
             return None
         return number

@@ -225,7 +225,7 @@ class Connector:
         )
 
     def _publisher(self, notices: list[GapNotice]) -> Publisher:
-        return Publisher(
+        self._publishing = Publisher(
             CaptureLogReader(self.folder, on_trimmed=self._trimmed),
             Cursor(self.folder / dead_session.PUBLISHED),
             session=self.session,
@@ -233,11 +233,21 @@ class Connector:
             with_raw=self._config.with_raw,
             notices=notices,
             on_announced=self._announced,
-            mark=self._log.mark,
+            mark=self._mark,
         )
+        return self._publishing
+
+    def _mark(self, mark: marks.Mark) -> int | None:
+        """The publisher goes on after the end mark, which is the last of the log."""
+        return None if self._has_ended else self._log.mark(mark)
 
     def _trimmed(self, first_n: int, last_n: int) -> None:
         """The publisher was so far behind that what it had not read went, for want of room: raw has it."""
+        capture_metrics.TRIMMED.labels(self._config.feed).inc(last_n - first_n + 1)
+        log.error("records were not published and had to go", first=first_n, last=last_n)
+        if self._has_ended:
+            self._publishing.losses.leave(first_n)
+            return
         at = (self._log.last_n, self._log.last_received_ns)
         hole = marks.GapOpen(
             cause="stream_hole",
@@ -250,8 +260,6 @@ class Connector:
         )
         opened = self._log.mark(hole)
         self._log.mark(marks.GapClose(gap=opened, to_ns=self._clock.now_ns()))
-        capture_metrics.TRIMMED.labels(self._config.feed).inc(last_n - first_n + 1)
-        log.error("records were not published and had to go", first=first_n, last=last_n)
 
     async def _tick(self) -> None:
         while True:

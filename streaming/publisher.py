@@ -55,7 +55,7 @@ class Publisher:
         self._client: Client | None = None
         self._complaints = Complaints(self._feed)
         self._watch = StoreWatch(stream.name)
-        self._losses = BusLosses(self._feed, session, mark)
+        self.losses = BusLosses(self._feed, session, mark)
         self._writing_ended: asyncio.Event | None = None
         self._look_due = 0.0  # monotonic
         self._published = metrics.CONNECTOR_PUBLISHED.labels(self._feed)
@@ -152,8 +152,8 @@ class Publisher:
     async def _offer_notices(self) -> None:
         """What the bus just lost is said before anything new."""
         assert self._outbox is not None
-        while self._losses.notices:
-            notice = self._losses.notices.pop(0)
+        while self.losses.notices:
+            notice = self.losses.notices.pop(0)
             await self._offer(notice, identity=identity_of(notice), n=self._outbox.offered_n + 1)
 
     async def _wait_for_more(self) -> None:
@@ -242,7 +242,7 @@ class Publisher:
         self._look_due = time.monotonic() + LOOK_EVERY_SECONDS
         if hole is not None:
             is_log_open = self._writing_ended is not None and not self._writing_ended.is_set()
-            self._losses.tell(hole, is_log_open=is_log_open)
+            self.losses.tell(hole, is_log_open=is_log_open)
             self.fresh.set()
 
     async def _look_in_passing(self) -> None:
@@ -276,7 +276,7 @@ class Publisher:
     def _store(self) -> None:
         if self._outbox is None:
             return
-        floor, unmarked_n = self._outbox.floor, self._losses.first_unmarked_n
+        floor, unmarked_n = self._outbox.floor, self.losses.first_unmarked_n
         if unmarked_n is not None:
             floor = min(floor, max(unmarked_n - 1, 0))
         failpoints.reach("publisher.before_cursor")

@@ -60,6 +60,26 @@ async def test_a_session_begins_and_ends_with_its_marks(nats_server: str, tmp_pa
     assert last == marks.SessionEnd("stopped")
 
 
+async def test_after_the_end_mark_what_went_unpublished_is_left_to_the_next_session(tmp_path: Path) -> None:
+    one = Connector(config(tmp_path, "ws://127.0.0.1:1/", "nats://127.0.0.1:1"))
+    one._log = one._open_log()
+    publisher = one._publisher([])
+    one._trimmed(1, 5)
+    assert (one._log.last_n, publisher.losses.first_unmarked_n) == (
+        2,
+        None,
+    )  # a mark opens it, another closes it
+
+    one._log.mark(marks.SessionEnd("stopped"))
+    one._has_ended = True
+    one._trimmed(8, 20)
+
+    assert one._mark(marks.Tick(0)) is None
+    assert (one._log.last_n, publisher.losses.first_unmarked_n) == (3, 8)
+    one._log.close()
+    assert dead_session.has_ended(one.folder)
+
+
 @pytest.mark.slow
 async def test_without_a_bus_a_stop_comes_in_time_and_the_next_session_tells(tmp_path: Path) -> None:
     async with venue(script) as url:
