@@ -20,6 +20,7 @@ from streaming.log_reader import CaptureLogError as CaptureLogError
 from streaming.log_reader import CaptureLogReader as CaptureLogReader
 from streaming.log_reader import Cursor as Cursor
 from streaming.log_reader import is_writer_alive as is_writer_alive
+from streaming.log_reader import last_record
 from streaming.log_reader import names_of as names_of
 from streaming.log_reader import segments as segments
 from streaming.records import pack_fields
@@ -289,3 +290,5 @@ class CaptureLog:
         end = go_on(segments(self.folder)[-1], self._header)
         self._file, self._written = end.handle, end.size
         self.last_n, self.last_received_ns = end.last_n, end.last_received_ns
+        if not end.last_received_ns and (last := last_record(self.folder)) is not None:
+            self.last_received_ns = last.received_ns  # its segment holds none: it was just made

@@ -11,6 +11,7 @@ from streaming.log_reader import FOLLOWED as FOLLOWED
 from streaming.log_reader import PUBLISHED as PUBLISHED
 from streaming.log_reader import SHIPPED as SHIPPED
 from streaming.log_reader import CaptureLogError, CaptureLogReader, Cursor, names_of, segments
+from streaming.log_reader import last_record as last_record
 from streaming.mend import mend_end
 from streaming.records import Kind, Record
 
@@ -116,18 +117,6 @@ def has_ended(folder: Path) -> bool:
     """Whether the session's last record is its end mark."""
     last = last_record(folder)
     return last is not None and is_end(last)
-
-
-def last_record(folder: Path) -> Record | None:
-    """The last whole record of a session's log."""
-    for segment in reversed(segments(folder)):
-        reader = CaptureLogReader(folder, from_n=int(segment.stem))
-        last = None
-        while found := reader.read():
-            last = found[-1]
-        if last is not None:
-            return last
-    return None
 
 
 def is_end(record: Record) -> bool:

@@ -191,6 +191,18 @@ def is_writer_alive(folder: Path) -> bool:
     return False
 
 
+def last_record(folder: Path) -> Record | None:
+    """The last whole record of a session's log."""
+    for segment in reversed(segments(folder)):
+        reader = CaptureLogReader(folder, from_n=int(segment.stem))
+        last = None
+        while found := reader.read():
+            last = found[-1]
+        if last is not None:
+            return last
+    return None
+
+
 class Cursor:
     """How far one reader of a log got: a small file that only that reader writes."""
 

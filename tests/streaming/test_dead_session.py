@@ -115,3 +115,15 @@ def test_a_session_of_which_only_an_empty_segment_is_left_is_ended_with_the_next
     mark = marks.decode(crash.payload)
     assert isinstance(mark, marks.GapOpen)
     assert (crash.n, mark.after_n, mark.unpublished_to, end.n) == (21, 20, 0, 22)
+
+
+def test_the_end_is_not_received_before_what_stands_in_an_earlier_segment(tmp_path: Path) -> None:
+    log = CaptureLog(tmp_path / "s", environment="demo", session="s")
+    log.last_received_ns = 2**62 - 1  # the wall clock was set back since
+    log.append(b"frame", kind=Kind.TEXT, connection=1)
+    die(log)
+    (log.folder / f"{2:020d}.log").write_bytes(header("demo", "s"))  # killed right after it was made
+
+    end_dead_session(log.folder)
+
+    assert [record.received_ns - 2**62 for record in read_all(log.folder)] == [0, 1, 2]
