@@ -27,7 +27,16 @@ log = structlog.get_logger()
 
 KIND = "s3"
 _SHA = "sha256"
+SAME_ANSWERS = 2  # after which wrong bytes are taken for the object's, not for the network's
 T = TypeVar("T")
+
+
+class Altered(Transient):
+    """These bytes came, and the object was put with another SHA-256: altered on the way, or where it lies."""
+
+    def __init__(self, key: str, data: bytes) -> None:
+        super().__init__(f"get {key}: what came is not what was stored")
+        self.data = data
 
 
 class S3Store:
@@ -56,9 +65,13 @@ class S3Store:
         return self._operation("put", lambda budget: self._put(key, data, budget))
 
     def get(self, key: str) -> bytes:
-        """The object's content, as long as was said and with the SHA-256 that it was put with."""
+        """The object's content, as long as was said and with the SHA-256 that it was put with.
+
+        Where other bytes come again and again, the object itself is another: as with a file whoever reads it finds out.
+        """
         checked_key(key)
-        return self._operation("get", lambda budget: budget.run(lambda: self._get(key)))
+        attempt = self._until_settled(key)
+        return self._operation("get", lambda budget: budget.run(attempt))
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         """Part of the content; of a part only the length can be verified."""
@@ -189,6 +202,22 @@ class S3Store:
             self._put_whole(key, data)
             raise Transient(f"put {key}: stored wrongly")
 
+    def _until_settled(self, key: str) -> Callable[[], bytes]:
+        """One attempt after the other."""
+        came: list[bytes] = []
+
+        def attempt() -> bytes:
+            try:
+                return self._get(key)
+            except Altered as error:
+                came.append(error.data)
+                if came.count(error.data) < SAME_ANSWERS:
+                    raise
+                log.error("an object is not what it was put as", key=key, store=str(self._connection.bucket))
+                return error.data
+
+        return attempt
+
     def _get(self, key: str) -> bytes:
         return _whole(key, *self._connection.read("get_object", Key=key, ChecksumMode="ENABLED"))
 
@@ -255,9 +284,10 @@ class S3Store:
 
 
 def _whole(key: str, data: bytes, answer: dict[str, Any]) -> bytes:
-    told = answer["Metadata"].get(_SHA)
-    if not answer.get("ETag") or len(data) != answer["ContentLength"] or told not in (None, digest(data)):
+    if not answer.get("ETag") or len(data) != answer["ContentLength"]:
         raise Transient(f"get {key}: what came is not what was stored")
+    if answer["Metadata"].get(_SHA) not in (None, digest(data)):
+        raise Altered(key, data)
     return data
 
 
