@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from archive import session_shipper
 from archive.shipper import Shipper, environment_lock
 from archive.store import DirectoryStore
 from registry.refusal import ExitCode, Refused
@@ -12,6 +13,7 @@ from streaming import marks
 from streaming.capture_log import CaptureLog, Cursor, segments
 from streaming.dead_session import FOLLOWED, PUBLISHED
 from streaming.records import Kind, header, unpack
+from streaming.room import trim_shipped
 from tests.archive.conftest import (
     ENVIRONMENT,
     FEED,
@@ -70,6 +72,29 @@ def test_a_damaged_segment_of_a_living_session_costs_one_record(
     mark = marks.decode(found[lost - 1].payload)
     assert isinstance(mark, marks.GapOpen)
     assert (mark.cause, mark.after_n) == ("capture_loss", lost - 1)
+
+
+def test_a_segment_that_the_connector_deletes_at_that_very_moment_is_no_trouble(
+    session: SessionMaker, store: DirectoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = session(segment_bytes=2_000)
+    add_trades(log, 100)
+    for name in (PUBLISHED, FOLLOWED):
+        Cursor(log.folder / name).store(log.last_n)
+    before = len(segments(log.folder))
+
+    def seen_and_gone(folder: Path) -> list[Path]:
+        found = segments(folder)
+        trim_shipped(folder)
+        return found
+
+    shipper = Shipper(make_config(log.folder.parent, store, part_bytes=4_000), threading.Event())
+    monkeypatch.setattr(session_shipper, "segments", seen_and_gone)
+    for _ in range(12):
+        shipper.step()
+
+    assert (list(shipper._sessions), shipper._blocked) == ([log.folder], {})
+    assert len(segments(log.folder)) < before
 
 
 def test_a_log_of_another_environment_is_not_shipped(

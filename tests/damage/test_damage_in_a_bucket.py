@@ -24,7 +24,7 @@ from tests.archive.days import DAY, ENVIRONMENT, FEED, add_session, records
 from tests.damage.day import ONE, OVER, frames
 from tests.damage.spoiling import spoilt
 
-QUICK, LONG = 24, 400
+QUICK, LONG = 12, 400
 
 Files = Sequence[tuple[str, StoredRows]]
 
