@@ -14,10 +14,11 @@ from archive.identities import IdentitySet
 from archive.seal_manifest import DayManifest, Plan, QualityCount
 from archive.store import Store
 from streaming import wire
-from streaming.events import Event, GapNotice
-from streaming.issues import Issue
+from streaming.events import Event, GapNotice, MarketEvent
+from streaming.issues import Issue, IssueKind
 from streaming.kalshi.normalizer import Normalizer
 from streaming.subjects import token_of
+from streaming.wire import WireError
 
 DAYS_BACK = 366  # how far a session may reach back
 FOLDERS = ["trade", "orderbook", "status", "ticker"]
@@ -45,11 +46,13 @@ class ShardEvents:
                 if normalizer is None:
                     normalizer = self._sessions[line.session] = self._begin(line)
                 for event in self._read(normalizer, line):
-                    if not isinstance(event, GapNotice) and self._is_mine(event.ticker):
+                    if isinstance(event, GapNotice) or not self._is_mine(event.ticker):
+                        continue
+                    message = self._message(normalizer, line, event)
+                    if message is not None:
                         k = event.origin.k
                         self.identities.add(line.session, line.n, k)
                         kind = _NUMBER[token_of(event)]
-                        message = wire.encode(event)
                         yield kind, event.ticker, line.recv_ns, line.session, line.n, k, message
                 if normalizer.issues:
                     self._note(line, normalizer.issues)
@@ -65,6 +68,15 @@ class ShardEvents:
                 normalizer.pass_over(raw.record.connection, raw.sid, raw.seq, is_of_book=is_of_book)
                 return []
         return normalizer.apply(raw.record)
+
+    def _message(self, normalizer: Normalizer, line: DayLine, event: MarketEvent) -> bytes | None:
+        """The event as it is stored; one value that does not fit must not cost the whole day."""
+        try:
+            return wire.encode(event)
+        except WireError as error:
+            normalizer.fold.forget([event.ticker])  # whoever reads the deltas misses this one
+            self._note(line, (Issue(IssueKind.PARSE_ERROR, line.n, str(error), event.ticker, is_lost=True),))
+            return None
 
     def _is_mine(self, ticker: str) -> bool:
         known = self._mine.get(ticker)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from streaming.events import BookDelta, BookSide, BookSnapshot, Level
 
+MOST_E2 = 10**17  # a single size has at most 15 digits before the point: no level ever holds more
 _NO_BID, _NO_ASK = -1, 2**62
 
 
@@ -11,7 +12,7 @@ class OrderBook:
     """The resting sizes of one market, on the YES scale (an ask is a NO bid at 1 - price).
 
     It is known from its first snapshot on, until something contradicts it: a lost frame (`forget`), or a delta
-    that would leave less than nothing at a level.
+    that would leave less than nothing at a level, or more than there can be.
     """
 
     __slots__ = ("_asks", "_best_ask", "_best_bid", "_bids", "is_known")
@@ -39,7 +40,7 @@ class OrderBook:
             return None
         side = self._bids if delta.side is BookSide.BID else self._asks
         size = side.get(delta.price_e4, 0) + delta.delta_e2
-        if size < 0:
+        if not 0 <= size <= MOST_E2:
             self.forget()
             return None
         self.set_level(delta.side, delta.price_e4, size)

@@ -111,7 +111,7 @@ class Fold:
         size_e2 = market.book.change(event)
         if size_e2 is None:
             if was_known:
-                self.noted.append((IssueKind.NEGATIVE_SIZE, f"{event.side.value} at {event.price_e4}"))
+                self.noted.append(_contradiction(event))
             return [event]
         if market.book.is_crossed or market.is_crossed:
             self._look_for_crossing(market)
@@ -156,6 +156,14 @@ class Fold:
             market_id=event.market_id,
             is_checkpoint=True,
         )
+
+
+def _contradiction(event: BookDelta) -> tuple[IssueKind, str]:
+    """Why a known book did not take this delta."""
+    at = f"{event.side.value} at {event.price_e4}"
+    if event.delta_e2 < 0:
+        return IssueKind.NEGATIVE_SIZE, at
+    return IssueKind.PARSE_ERROR, f"more than there can be: {at}"
 
 
 def _next_event(origin: Origin) -> Origin:

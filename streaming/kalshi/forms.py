@@ -82,9 +82,12 @@ class Forms:
             return stated * _S
         if isinstance(stated, str):
             try:
-                return max(rfc3339_ns(stated), 0)
+                at_ns = rfc3339_ns(stated)
             except (ValueError, OverflowError):
-                self.spoiled("ts", repr(stated[:40]))
+                at_ns = -1
+            if 0 <= at_ns <= _MOST_SECONDS * _S:
+                return at_ns
+            self.spoiled("ts", repr(stated[:40]))
         elif stated is not None:
             self.spoiled("ts", repr(stated)[:40])
         return None

@@ -1,7 +1,6 @@
 """What a lifecycle frame says of its market, in our words. Pure."""
 
 from streaming.events import Status
-from streaming.kalshi import numbers
 from streaming.kalshi.messages import Lifecycle
 
 _CHANGES = frozenset(
@@ -27,14 +26,3 @@ def status_of(message: Lifecycle) -> Status:
             return Status.SETTLED
         case other:
             return Status.CHANGED if other in _CHANGES else Status.UNKNOWN
-
-
-def settlement_e4(value: object) -> int | None:
-    """What the YES side is worth; a string today, a number before; None where it cannot be read."""
-    if value is None or isinstance(value, bool):
-        return None
-    try:
-        settled = numbers.price_e4(str(value))
-    except numbers.NotExact:
-        return None
-    return settled if settled >= 0 else None

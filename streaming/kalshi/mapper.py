@@ -25,7 +25,7 @@ from streaming.events import (
 from streaming.issues import IssueKind
 from streaming.kalshi import messages, numbers
 from streaming.kalshi.forms import Forms
-from streaming.kalshi.lifecycle import settlement_e4, status_of
+from streaming.kalshi.lifecycle import status_of
 from streaming.kalshi.messages import Frame
 from streaming.kalshi.numbers import DOLLAR_E4, change_e2
 from streaming.kalshi.tolerant import Unmappable
@@ -191,16 +191,15 @@ class Mapper:
 
     def _lifecycle(self, frame: messages.LifecycleFrame, origin: Origin) -> MarketStatus:
         message = frame.msg
-        settlement = settlement_e4(message.settlement_value)
-        if settlement is None and message.settlement_value is not None:
-            self._forms.spoiled("settlement_value", repr(message.settlement_value)[:100])
+        settled = message.settlement_value  # a string today, a number before
+        text = None if settled is None else str(settled)
         return MarketStatus(
             ticker=message.market_ticker,
             status=status_of(message),
             venue_ns=_seconds(message.determination_ts or message.settled_ts),
             origin=origin,
             result=message.result or "",
-            settlement_e4=settlement,
+            settlement_e4=self._forms.optional(text, None, "settlement_value"),
             open_ns=_seconds(message.open_ts),
             close_ns=_seconds(message.close_ts),
             venue_event=message.event_type,

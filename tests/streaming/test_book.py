@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.book import OrderBook
+from streaming.book import MOST_E2, OrderBook
 from streaming.events import BookDelta, BookSide, BookSnapshot, Level, Origin
 
 ORIGIN = Origin("s", 1, 0, 1, 1)
@@ -72,6 +72,14 @@ def test_less_than_nothing_makes_the_book_unknown_until_a_snapshot() -> None:
     book.replace(snapshot(bids={3000: 1}))
     assert book.is_known
     assert book.bids == (Level(3000, 1),)
+
+
+def test_more_than_there_can_be_makes_the_book_unknown_too() -> None:
+    book = known(bids={4000: MOST_E2 - 1})
+
+    assert book.change(delta(4000, 1)) == MOST_E2
+    assert book.change(delta(4000, 1)) is None
+    assert not book.is_known
 
 
 def test_a_snapshot_replaces_whatever_was_there() -> None:

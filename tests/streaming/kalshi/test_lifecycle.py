@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from streaming.events import MarketStatus, Status
+from streaming.issues import IssueKind
 from streaming.kalshi.normalizer import Normalizer
 from tests.streaming.kalshi.frames import lifecycle, record
 
@@ -49,9 +50,20 @@ def test_every_lifecycle_event_has_its_status(
         ("new", None),
         ({}, None),
         ("-1", None),
+        ("7.5000", None),
+        ("999999999999999.9999", None),
+        (10**15 - 1, None),
     ],
 )
 def test_a_settlement_value_that_cannot_be_read_hides_nothing_else(value: Any, expected: int | None) -> None:
     event = mapped(lifecycle("A", "determined", determination_ts=9, result="no", settlement_value=value))
 
     assert (event.settlement_e4, event.result, event.venue_ns) == (expected, "no", 9_000_000_000)
+
+
+@pytest.mark.parametrize("value", ["7.5000", "-1", 10**15 - 1, "0.00001"])
+def test_a_settlement_value_that_no_contract_has_is_off_the_grid(value: Any) -> None:
+    normalizer = Normalizer("s")
+    normalizer.apply(record(lifecycle("A", "determined", settlement_value=value)))
+
+    assert [issue.kind for issue in normalizer.issues] == [IssueKind.OFF_GRID_PRICE]

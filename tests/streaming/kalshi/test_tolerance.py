@@ -36,6 +36,8 @@ SPOILED: list[tuple[bytes, str]] = [
     (lifecycle("A", "created", open_ts=5, close_ts=10**12), "close_ts"),
     (lifecycle("A", "determined", result=["yes"]), "result"),
     (lifecycle("A", "determined", settlement_value="new"), "settlement_value"),
+    (frame("ticker", msg={**TICKER, "ts_ms": None, "time": "9999-12-31T23:59:59Z"}), "ts"),
+    (frame("ticker", msg={**TICKER, "ts_ms": None, "time": "1969-12-31T23:59:59Z"}), "ts"),
     (frame("trade", seq=1, sending_ts_ms="x", msg={"trade_id": "t", "market_ticker": "A", "yes_price_dollars": "0.4", "count_fp": "1", "taker_side": "no"}), "sending_ts_ms"),
     *((frame("ticker", msg={**TICKER, name: spoiled}), name) for name in TICKER for spoiled in NONSENSE if name not in ("market_ticker", "market_id")),
 ]  # fmt: skip
