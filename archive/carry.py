@@ -18,7 +18,8 @@ from archive.files import Damaged
 from archive.rows import StoredRows, compress, pieces, put_rows
 from archive.seal_manifest import DayManifest, Plan
 from archive.store import Store
-from streaming.kalshi.normalizer import Normalizer, NormalizerState
+from streaming.kalshi.normalizer import Normalizer
+from streaming.kalshi.normalizer_state import NormalizerState
 
 LEVEL = 3
 _States = dict[str, tuple[int, bytes]]  # of each session: the last n, and the state behind it

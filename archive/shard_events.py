@@ -1,6 +1,5 @@
 """The events of one shard of a day's tickers, read out of the planned raw lines; nothing is written here."""
 
-import re
 from collections.abc import Iterator
 from datetime import date, timedelta
 
@@ -14,8 +13,9 @@ from archive.identities import IdentitySet
 from archive.seal_manifest import DayManifest, Plan, QualityCount
 from archive.store import Store
 from streaming import wire
-from streaming.events import Event, GapNotice, MarketEvent
+from streaming.events import GapNotice, MarketEvent
 from streaming.issues import Issue, IssueKind
+from streaming.kalshi.messages import OF_BOOKS, decode_heading
 from streaming.kalshi.normalizer import Normalizer
 from streaming.subjects import token_of
 from streaming.wire import WireError
@@ -46,8 +46,6 @@ class ShardEvents:
                 if normalizer is None:
                     normalizer = self._sessions[line.session] = self._begin(line)
                 for event in self._read(normalizer, line):
-                    if isinstance(event, GapNotice) or not self._is_mine(event.ticker):
-                        continue
                     message = self._message(normalizer, line, event)
                     if message is not None:
                         k = event.origin.k
@@ -59,15 +57,24 @@ class ShardEvents:
                 if line.is_mark and _END in line.raw.record.payload:
                     self._ended.add(line.session)
 
-    def _read(self, normalizer: Normalizer, line: DayLine) -> list[Event]:
-        raw = line.raw
+    def _read(self, normalizer: Normalizer, line: DayLine) -> list[MarketEvent]:
+        """This shard's events of a line."""
+        record = line.raw.record
         if self._plan.shards > 1 and not line.is_mark:
-            ticker = ticker_of(raw.record.payload)
-            if ticker is not None and not self._is_mine(ticker):
-                is_of_book = raw.raw_type == "orderbook"
-                normalizer.pass_over(raw.record.connection, raw.sid, raw.seq, is_of_book=is_of_book)
+            heading = decode_heading(record.payload)
+            if heading is not None and not self._is_mine(heading.msg.market_ticker):
+                is_of_book = heading.type in OF_BOOKS
+                normalizer.pass_over(record.connection, heading.sid, heading.seq, is_of_book=is_of_book)
                 return []
-        return normalizer.apply(raw.record)
+        events = [one for one in normalizer.apply(record) if not isinstance(one, GapNotice)]
+        if self._plan.shards == 1:
+            return events
+        for event in events:
+            if not self._is_mine(
+                event.ticker
+            ):  # its other frames are passed over: nothing true is known of it
+                normalizer.fold.drop(event.ticker)
+        return [event for event in events if self._is_mine(event.ticker)]
 
     def _message(self, normalizer: Normalizer, line: DayLine, event: MarketEvent) -> bytes | None:
         """The event as it is stored; one value that does not fit must not cost the whole day."""
@@ -119,18 +126,6 @@ class ShardEvents:
     def mappers(self) -> list[str]:
         """The ids of the mappers that read something."""
         return sorted({mapper for one in self._sessions.values() for mapper in one.mappers})
-
-
-# A frame that names its market exactly once, in plain characters: no need to read all of it to see whose it is.
-_TICKER = re.compile(rb'"market_ticker"\s*:\s*"([^"\\]+)"')
-
-
-def ticker_of(payload: bytes) -> str | None:
-    """The market that a frame is of; None where only reading it tells."""
-    if payload.count(b'"market_ticker"') != 1:
-        return None
-    found = _TICKER.search(payload)
-    return found[1].decode(errors="replace") if found else None
 
 
 def shard_of(ticker: str, shards: int) -> int:

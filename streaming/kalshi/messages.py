@@ -12,6 +12,9 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Short = Annotated[str, msgspec.Meta(max_length=200)]
 
 
+OF_BOOKS = frozenset(("orderbook_delta", "orderbook_snapshot"))
+
+
 class Envelope(msgspec.Struct, frozen=True):
     """What every frame has; `msg` waits undecoded until its type is known."""
 
@@ -28,6 +31,19 @@ class _Essential(msgspec.Struct, frozen=True):
     sid: Number | None = None
     seq: Number | None = None
     msg: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Named(msgspec.Struct, frozen=True, gc=False):
+    market_ticker: str
+
+
+class Heading(msgspec.Struct, frozen=True, gc=False):
+    """Which market a frame is of and how it is counted: what is known of it without reading all of it."""
+
+    type: str
+    msg: _Named
+    sid: Number | None = None
+    seq: Number | None = None
 
 
 class Subscribed(msgspec.Struct, frozen=True):
@@ -182,6 +198,7 @@ Frame = SnapshotFrame | DeltaFrame | TradeFrame | TickerFrame | LifecycleFrame
 
 _envelope = msgspec.json.Decoder(Envelope)
 _essential = msgspec.json.Decoder(_Essential)
+_heading = msgspec.json.Decoder(Heading)
 _frequent: msgspec.json.Decoder[SnapshotFrame | DeltaFrame | TradeFrame | TickerFrame] = msgspec.json.Decoder(
     SnapshotFrame | DeltaFrame | TradeFrame | TickerFrame
 )
@@ -215,6 +232,16 @@ def decode_envelope(frame: bytes) -> Envelope:
         return Envelope(type=outer.type, sid=outer.sid, seq=outer.seq, msg=outer.msg)
     except (RecursionError, UnicodeDecodeError) as error:
         raise msgspec.DecodeError(str(error)) from error
+
+
+def decode_heading(frame: bytes) -> Heading | None:
+    """The frame's heading, exactly as reading all of it would find it; None where only that tells."""
+    if frame.count(b'"market_ticker"') != 1 or frame.count(b'"type"') != 1:
+        return None
+    try:
+        return _heading.decode(frame)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
 
 
 _RAW_TYPES = {

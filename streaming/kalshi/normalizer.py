@@ -6,30 +6,26 @@ import msgspec
 
 from streaming import marks
 from streaming.events import Event, GapNotice, MarketEvent, MarketStatus, Origin, Status
-from streaming.fold import Fold, MarketState
+from streaming.fold import Fold
 from streaming.issues import Issue, IssueKind
 from streaming.kalshi import wires
-from streaming.kalshi.heard import Connection, ConnectionState
 from streaming.kalshi.mapper import Mapper, Unmappable
-from streaming.kalshi.messages import Frame, decode_envelope, decode_frame, is_known, type_of
+from streaming.kalshi.messages import (
+    OF_BOOKS,
+    Frame,
+    decode_envelope,
+    decode_frame,
+    decode_heading,
+    is_known,
+    type_of,
+)
+from streaming.kalshi.normalizer_state import Connection, NormalizerState
 from streaming.kalshi.shards import ALL, parse_shard
 from streaming.kalshi.tolerant import read_frame
 from streaming.records import Kind, Record
 
-_OF_BOOKS = ("orderbook_delta", "orderbook_snapshot")
 _MARK = int(Kind.MARK)  # looking up a member is slow
 NO_ISSUES: tuple[Issue, ...] = ()
-
-
-class NormalizerState(msgspec.Struct, frozen=True):
-    """All that a normalizer knows between two records."""
-
-    session: str
-    subscribe: dict[str, Any]
-    connections: dict[int, ConnectionState]
-    open_gaps: list[GapNotice]
-    markets: list[MarketState]
-    shard: str = ""
 
 
 class Normalizer:
@@ -70,6 +66,8 @@ class Normalizer:
 
     def pass_over(self, connection: int, sid: int | None, seq: int | None, *, is_of_book: bool) -> None:
         """Count a frame that somebody else reads: what is missing before it is missing for this reader, too."""
+        if self.issues:
+            self.issues = NO_ISSUES
         self._is_new(connection, sid, seq, is_of_book=is_of_book)
 
     def state(self) -> bytes:
@@ -77,10 +75,7 @@ class Normalizer:
         state = NormalizerState(
             session=self.session,
             subscribe=self._subscribe,
-            connections={
-                number: ConnectionState(one.line, one.sequence.state(), sorted(one.book_sids))
-                for number, one in self._connections.items()
-            },
+            connections={number: one.state() for number, one in self._connections.items()},
             open_gaps=list(self._open_gaps.values()),
             markets=self.fold.state(),
             shard=str(self._shard),
@@ -95,8 +90,7 @@ class Normalizer:
         normalizer.fold = Fold(found.markets)
         normalizer._subscribe, normalizer._shard = found.subscribe, parse_shard(found.shard)
         normalizer._connections = {
-            number: Connection(one.line, one.sequence, one.book_sids)
-            for number, one in found.connections.items()
+            number: Connection.taken_up(one) for number, one in found.connections.items()
         }
         normalizer._open_gaps = {notice.number: notice for notice in found.open_gaps}
         return normalizer
@@ -114,12 +108,13 @@ class Normalizer:
         try:
             read = read_frame(envelope)
         except Unmappable as error:
-            is_of_book = envelope.type in _OF_BOOKS
+            is_of_book = envelope.type in OF_BOOKS
             self._is_new(record.connection, envelope.sid, envelope.seq, is_of_book=is_of_book)
             return self._cannot_be_read(record, error, ticker=error.ticker)
         if read is None:
             if not is_known(envelope.type):
-                self._note(record, IssueKind.WIRE_DRIFT, f"unknown type {envelope.type[:100]}")
+                unknown = f"unknown type {envelope.type[:100]}"
+                self._note(record, IssueKind.WIRE_DRIFT, unknown, _market_of(record) or "")
             self._is_new(record.connection, envelope.sid, envelope.seq, is_of_book=False)
             return []
         frame, left_out = read
@@ -130,7 +125,7 @@ class Normalizer:
         return self._apply_frame(record, frame)
 
     def _apply_frame(self, record: Record, frame: Frame) -> list[Event]:
-        is_of_book = self.frame_type in _OF_BOOKS
+        is_of_book = self.frame_type in OF_BOOKS
         if not self._is_new(record.connection, frame.sid, frame.seq, is_of_book=is_of_book):
             self._note(
                 record, IssueKind.DUPLICATE, f"sid {frame.sid} seq {frame.seq}", frame.msg.market_ticker
@@ -185,8 +180,9 @@ class Normalizer:
         self.unmappable += 1
         self.problem = f"{self.frame_type}: {error}"[:300] if self.frame_type else str(error)[:300]
         kind = error.kind if isinstance(error, Unmappable) else IssueKind.PARSE_ERROR
+        ticker = _market_of(record) if ticker is None else ticker
         self._note(record, kind, self.problem, ticker or "", is_lost=True)
-        if self.frame_type in _OF_BOOKS:  # a book without this change would be a wrong one
+        if self.frame_type in OF_BOOKS:  # a book without this change would be a wrong one
             if ticker is None:
                 self.fold.forget_connection(record.connection)
             else:
@@ -267,6 +263,11 @@ class Normalizer:
     def _gap_closed(self, mark: marks.GapClose) -> list[Event]:
         notice = self._open_gaps.pop(mark.gap, None)
         return [] if notice is None else [msgspec.structs.replace(notice, to_ns=mark.to_ns)]
+
+
+def _market_of(record: Record) -> str | None:
+    heading = decode_heading(record.payload)
+    return None if heading is None else heading.msg.market_ticker
 
 
 def gap_notice(session: str, n: int, mark: marks.GapOpen) -> GapNotice:

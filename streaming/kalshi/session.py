@@ -29,7 +29,6 @@ ROLL_CALL_EVERY_NS = 60 * 1_000_000_000
 OVERFLOW = 25  # it could not send as fast as it should
 ENDED = (10, OVERFLOW)  # error codes after which a subscription is dead
 LATER = (18, 27)  # its time-out and its rate limit: the same command may be taken later
-_OF_BOOKS = ("orderbook_delta", "orderbook_snapshot")
 
 
 @dataclass
@@ -119,7 +118,7 @@ class KalshiSession:
         if skipped is None:
             return []
         after_n, after_ns = self._last_seen.get(skipped.sid, (0, 0))
-        if envelope.type in _OF_BOOKS:  # its acknowledgement may be what was lost
+        if envelope.type in messages.OF_BOOKS:  # its acknowledgement may be what was lost
             self._channels.setdefault(skipped.sid, BOOKS)
         channel = self._channels.get(skipped.sid, "")
         if channel != BOOKS:

@@ -145,6 +145,22 @@ def test_issues_are_those_of_the_last_record() -> None:
     assert (len(first), normalizer.issues) == (1, ())
 
 
+def test_a_frame_that_is_passed_over_has_no_issues() -> None:
+    normalizer = Normalizer("s")
+    normalizer.apply(record(b"{", 1))
+
+    normalizer.pass_over(1, 1, 1, is_of_book=True)
+
+    assert normalizer.issues == ()
+
+
+def test_an_issue_names_the_market_though_the_frame_cannot_be_read() -> None:
+    spoiled = trade("A", 1).replace(b'"yes"', b'"\xff"')
+
+    for payload in (frame("brand_new", seq=1, msg={"market_ticker": "A"}), spoiled):
+        assert [issue.ticker for issue in read(payload)[1]] == ["A"]
+
+
 def test_a_delta_that_cannot_be_read_makes_its_book_unknown() -> None:
     normalizer = Normalizer("s")
     frames = [snapshot("A", 1), snapshot("B", 2), delta("A", 3, change="NaN"), delta("A", 4), delta("B", 5)]
