@@ -13,6 +13,7 @@ class IssueKind(Enum):
     WIRE_DRIFT = "wire_drift"  # another wire than expected of that day: read all the same where it can be
     OFF_GRID_PRICE = "off_grid_price"  # outside of 0 to 1 dollar, or finer than 1/10,000
     DUPLICATE = "duplicate"  # a frame whose number was passed already
+    OUT_OF_ORDER = "out_of_order"  # a number that comes after a later one, and was told as missing
     CROSSED_BOOK = "crossed_book"  # the best bid reached the best ask; told when it begins
     CLOCK_STEP = "clock_step"  # the recorder's wall clock was set
     NEGATIVE_SIZE = "negative_size"  # a delta left less than nothing: the book is unknown from there on

@@ -20,11 +20,13 @@ from streaming.kalshi.messages import (
     type_of,
 )
 from streaming.kalshi.normalizer_state import Connection, NormalizerState
+from streaming.kalshi.sequence import Odd
 from streaming.kalshi.shards import ALL, parse_shard
 from streaming.kalshi.tolerant import read_frame
 from streaming.records import Kind, Record
 
 _MARK = int(Kind.MARK)  # looking up a member is slow
+_ISSUES = {Odd.REPEATED: IssueKind.DUPLICATE, Odd.LATE: IssueKind.OUT_OF_ORDER}
 NO_ISSUES: tuple[Issue, ...] = ()
 
 
@@ -68,7 +70,7 @@ class Normalizer:
         """Count a frame that somebody else reads: what is missing before it is missing for this reader, too."""
         if self.issues:
             self.issues = NO_ISSUES
-        self._is_new(connection, sid, seq, is_of_book=is_of_book)
+        self._count(connection, sid, seq, is_of_book=is_of_book)
 
     def state(self) -> bytes:
         """What `resumed` goes on from, behind the last record."""
@@ -109,13 +111,13 @@ class Normalizer:
             read = read_frame(envelope)
         except Unmappable as error:
             is_of_book = envelope.type in OF_BOOKS
-            self._is_new(record.connection, envelope.sid, envelope.seq, is_of_book=is_of_book)
+            self._count(record.connection, envelope.sid, envelope.seq, is_of_book=is_of_book)
             return self._cannot_be_read(record, error, ticker=error.ticker)
         if read is None:
             if not is_known(envelope.type):
                 unknown = f"unknown type {envelope.type[:100]}"
                 self._note(record, IssueKind.WIRE_DRIFT, unknown, _market_of(record) or "")
-            self._is_new(record.connection, envelope.sid, envelope.seq, is_of_book=False)
+            self._count(record.connection, envelope.sid, envelope.seq, is_of_book=False)
             return []
         frame, left_out = read
         for field in left_out:
@@ -126,11 +128,12 @@ class Normalizer:
 
     def _apply_frame(self, record: Record, frame: Frame) -> list[Event]:
         is_of_book = self.frame_type in OF_BOOKS
-        if not self._is_new(record.connection, frame.sid, frame.seq, is_of_book=is_of_book):
-            self._note(
-                record, IssueKind.DUPLICATE, f"sid {frame.sid} seq {frame.seq}", frame.msg.market_ticker
-            )
-            return []
+        odd = self._count(record.connection, frame.sid, frame.seq, is_of_book=is_of_book)
+        if odd is not None:
+            number = f"sid {frame.sid} seq {frame.seq}"
+            self._note(record, _ISSUES[odd], number, frame.msg.market_ticker)
+            if is_of_book or odd is Odd.REPEATED:  # a book is past it, and was lost in between
+                return []
         mapper = self._mapper_at(record.received_ns)
         try:
             event = mapper.map(record, frame)
@@ -146,20 +149,19 @@ class Normalizer:
             self._take_notes(record, event.ticker)
         return events  # type: ignore[return-value]  # nobody writes into it
 
-    def _is_new(self, connection: int, sid: int | None, seq: int | None, *, is_of_book: bool) -> bool:
-        """Count a frame; False where its number was passed already. After a loss no book of the subscription is known."""
+    def _count(self, connection: int, sid: int | None, seq: int | None, *, is_of_book: bool) -> Odd | None:
+        """Count a frame; what is odd about its number. After a loss no book of the subscription is known."""
         one = self._connections.get(connection)
         if one is None:
             one = self._connections[connection] = Connection()
         if is_of_book and sid is not None:
             one.book_sids.add(sid)
-        if one.sequence.follows(sid, seq):
-            return True
-        if one.sequence.is_repeated(sid, seq):
-            return False
-        if one.sequence.check(sid, seq) and sid in one.book_sids:
+        counted = one.sequence.take(sid, seq)
+        if counted is None or isinstance(counted, Odd):
+            return counted
+        if sid in one.book_sids:
             self.fold.forget_connection(connection)
-        return True
+        return None
 
     def _mapper_at(self, at_ns: int) -> Mapper:
         if self._mapper is None or at_ns >= self._mapper_until_ns:

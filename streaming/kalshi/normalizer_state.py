@@ -7,14 +7,14 @@ import msgspec
 
 from streaming.events import GapNotice
 from streaming.fold import MarketState
-from streaming.kalshi.sequence import SeqCounter
+from streaming.kalshi.sequence import SeqCounter, SidState
 
 
 class ConnectionState(msgspec.Struct, frozen=True):
-    """One connection of the session: its line, the last number of each sid, and which sids carry books."""
+    """One connection of the session: its line, how far each sid is counted, and which sids carry books."""
 
     line: int
-    sequence: dict[int, int]
+    sequence: dict[int, SidState]
     book_sids: list[int]
 
 
@@ -23,7 +23,9 @@ class Connection:
 
     __slots__ = ("book_sids", "line", "sequence")
 
-    def __init__(self, line: int = 0, sequence: dict[int, int] | None = None, book_sids: Iterable[int] = ()):
+    def __init__(
+        self, line: int = 0, sequence: dict[int, SidState] | None = None, book_sids: Iterable[int] = ()
+    ):
         self.line, self.sequence, self.book_sids = line, SeqCounter(sequence), set(book_sids)
 
     def state(self) -> ConnectionState:

@@ -20,7 +20,7 @@ from streaming.kalshi.findings import (
 )
 from streaming.kalshi.pending import ROLL_CALL, TRIES, Pending, Sent
 from streaming.kalshi.protocol_error import ProtocolError
-from streaming.kalshi.sequence import SeqCounter
+from streaming.kalshi.sequence import Odd, SeqCounter, Skipped
 
 BOOKS = "orderbook_delta"
 FIREHOSES = ("market_lifecycle_v2", "ticker", "trade")  # for all markets
@@ -80,10 +80,13 @@ class KalshiSession:
             self.frame_type, self.sent_ms = "", None
             return []  # kept in the log and counted by the normalizer; the connection stays
         self.frame_type, self.sent_ms = envelope.type, envelope.sending_ts_ms
-        if self._sequence.is_repeated(envelope.sid, envelope.seq):
+        counted = self._sequence.take(envelope.sid, envelope.seq)
+        if counted is Odd.REPEATED or (counted is Odd.LATE and envelope.type in messages.OF_BOOKS):
             return []  # what it says is from before what we know
-        findings = self._drained() + self._check(envelope, now_ns)
-        if envelope.sid is not None:
+        findings = self._drained() + (
+            self._lost(counted, envelope, now_ns) if isinstance(counted, Skipped) else []
+        )
+        if envelope.sid is not None and counted is not Odd.LATE:
             self._last_seen[envelope.sid] = (n, received_ns)
         with suppress(msgspec.DecodeError, RecursionError):  # a field is not as it should be: likewise
             findings += self._interpret(envelope, now_ns)
@@ -113,10 +116,7 @@ class KalshiSession:
         found, self._findings = self._findings, []
         return found
 
-    def _check(self, envelope: messages.Envelope, now_ns: int) -> list[Finding]:
-        skipped = self._sequence.check(envelope.sid, envelope.seq)
-        if skipped is None:
-            return []
+    def _lost(self, skipped: Skipped, envelope: messages.Envelope, now_ns: int) -> list[Finding]:
         after_n, after_ns = self._last_seen.get(skipped.sid, (0, 0))
         if envelope.type in messages.OF_BOOKS:  # its acknowledgement may be what was lost
             self._channels.setdefault(skipped.sid, BOOKS)

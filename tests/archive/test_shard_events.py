@@ -143,7 +143,7 @@ def by_shards(folder: Path, frames: list[bytes], shards: int) -> Any:
     return events, issues, sum(shard.unmappable for shard in all_of_them), books
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(frames=hostile_frames())
 def test_four_shards_make_what_one_makes_of_hostile_frames(frames: list[bytes]) -> None:
     with TemporaryDirectory() as folder:

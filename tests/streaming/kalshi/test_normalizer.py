@@ -65,6 +65,29 @@ def test_a_repeated_frame_makes_no_second_event() -> None:
     assert sizes(events) == [100, 200]
 
 
+@pytest.mark.parametrize("odd", [1000, 2**62])
+def test_after_one_odd_number_nothing_of_the_subscription_is_thrown_away(odd: int) -> None:
+    trades = normalized(trade("A", 1), trade("A", odd), *(trade("A", n) for n in range(2, 40)))
+    books = normalized(
+        snapshot("A", 1),
+        delta("A", odd),
+        *(delta("A", n) for n in range(2, 5)),
+        snapshot("A", 5),
+        delta("A", 6),
+    )
+
+    assert len(trades) == 40
+    assert sizes(books) == [None, None, 100]
+
+
+def test_a_late_trade_is_an_event_and_a_late_delta_is_not() -> None:
+    trades = normalized(trade("A", 1), trade("A", 3), trade("A", 2), trade("A", 4))
+    books = normalized(snapshot("A", 1), delta("A", 3), snapshot("A", 4), delta("A", 2), delta("A", 5))
+
+    assert [event.origin.seq for event in trades if isinstance(event, Trade)] == [1, 3, 2, 4]
+    assert sizes(books) == [None, 100]
+
+
 def test_a_new_connection_knows_no_book_and_counts_anew() -> None:
     events = normalized(
         snapshot("A", 1),

@@ -6,12 +6,13 @@ from streaming.kalshi.findings import (
     BooksHealed,
     BooksMissing,
     Finding,
+    MarketNews,
     Ready,
     SequenceGap,
 )
 from streaming.kalshi.pending import TRIES
 from streaming.kalshi.sequence import Skipped
-from tests.streaming.kalshi.frames import delta, frame, trade
+from tests.streaming.kalshi.frames import delta, frame, lifecycle, trade
 from tests.streaming.kalshi.talk import BOOKS, BOOKS_SID, Talk, action_of, book, ready
 
 
@@ -146,3 +147,23 @@ def test_a_missing_book_that_is_no_longer_wanted_is_missed_no_more() -> None:
     talk.want()
 
     assert talk.wait(0) == [BookFound("A")]
+
+
+def test_after_one_odd_number_the_conversation_goes_on() -> None:
+    talk = ready("A")
+    talk.hear(delta("A", 1000, sid=BOOKS_SID))
+
+    found = talk.hear(*(delta("A", seq, sid=BOOKS_SID) for seq in range(2, 6)), book("A", 6))
+
+    assert [type(one) for one in found] == [SequenceGap, BooksHealed]
+    assert talk.hear(delta("A", 7, sid=BOOKS_SID)) == []
+
+
+def test_late_news_of_a_market_is_heard() -> None:
+    talk = ready("A")
+    talk.hear(lifecycle("B", "created", 1, sid=3), lifecycle("B", "activated", 3, sid=3))
+
+    [news] = talk.hear(lifecycle("C", "created", 2, sid=3))
+
+    assert isinstance(news, MarketNews)
+    assert news.message.market_ticker == "C"

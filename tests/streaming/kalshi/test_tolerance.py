@@ -135,6 +135,14 @@ def test_a_repeated_frame_is_told() -> None:
     assert [(one.kind, one.n) for one in normalizer.issues] == [(IssueKind.DUPLICATE, 3)]
 
 
+def test_a_late_frame_is_told_and_is_no_repetition() -> None:
+    normalizer = Normalizer("s")
+    for n, seq in enumerate((1, 4, 2), 1):
+        normalizer.apply(record(trade("A", seq), n))
+
+    assert [(one.kind, one.n, one.ticker) for one in normalizer.issues] == [(IssueKind.OUT_OF_ORDER, 3, "A")]
+
+
 def test_issues_are_those_of_the_last_record() -> None:
     normalizer = Normalizer("s")
     normalizer.apply(record(b"{", 1))
