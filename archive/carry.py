@@ -69,7 +69,7 @@ def taken_up(
     # Every shard counted all frames; the books of a market were kept by the shard that it belonged to on that day.
     markets = [market for state in states for market in state.markets if is_mine(market.ticker)]
     together = msgspec.structs.replace(states[0], markets=markets)
-    return Normalizer.resumed(msgspec.msgpack.encode(together))
+    return Normalizer.resumed(msgspec.msgpack.encode(together), mapper=plan.mapper or None)
 
 
 def _states(store: Store, before: DayManifest, session: str, last_n: int) -> list[NormalizerState | None]:

@@ -32,7 +32,14 @@ class NothingRecorded(Exception):
 
 
 def plan_day(
-    store: Store, feed: str, environment: str, on: date, *, now_ns: int, again: bool = False
+    store: Store,
+    feed: str,
+    environment: str,
+    on: date,
+    *,
+    now_ns: int,
+    again: bool = False,
+    mapper: str = "",
 ) -> tuple[Plan, DayManifest | None]:
     """The plan of the next version, and the version that it builds on.
 
@@ -46,7 +53,7 @@ def plan_day(
     key = layout.plan_key(feed, on, version)
     plan = seal_manifest.read_if_there(store, key, Plan)
     if plan is None:
-        plan = _make(store, feed, environment, on, keys, base, now_ns=now_ns, again=again)
+        plan = _make(store, feed, environment, on, keys, base, now_ns=now_ns, again=again, mapper=mapper)
         try:
             store.put_if_absent(key, seal_manifest.encode(plan))
         except OtherContent:  # somebody else planned this version in the same moment: one plan is as good
@@ -64,6 +71,7 @@ def _make(
     *,
     now_ns: int,
     again: bool,
+    mapper: str,
 ) -> Plan:
     known = ranges_of(base)
     late = needed([key for key in keys if is_beyond(key, known)])
@@ -87,6 +95,7 @@ def _make(
         is_partial=is_partial,
         planned_ns=now_ns,
         shards=before.shards if before else _shards(parts),
+        mapper=mapper,
         parts=parts,
         sessions=sessions,
     )

@@ -66,13 +66,24 @@ def in_this_process(archive: Archive, plan: Plan, steps: list[Step]) -> None:
 
 
 def seal_day(
-    archive: Archive, on: date, *, now_ns: int, again: bool = False, run: Runner = in_this_process
+    archive: Archive,
+    on: date,
+    *,
+    now_ns: int,
+    again: bool = False,
+    mapper: str = "",
+    run: Runner = in_this_process,
 ) -> DayManifest:
-    """Seal what there is of a day as its next version; raises NothingNew, NothingRecorded, Damaged, StoreError."""
+    """Seal what there is of a day as its next version; raises NothingNew, NothingRecorded, Damaged, StoreError.
+
+    `mapper` is the id that the feed version in force on that day names; without it, each day's wire has its own.
+    """
     for store in (archive.raw, archive.normalized):
         bind_owner(store, archive.feed, archive.environment)
     failpoints.reach("seal.before_plan")
-    plan, base = plan_day(archive.raw, archive.feed, archive.environment, on, now_ns=now_ns, again=again)
+    plan, base = plan_day(
+        archive.raw, archive.feed, archive.environment, on, now_ns=now_ns, again=again, mapper=mapper
+    )
     failpoints.reach("seal.after_plan")
     run(archive, plan, steps_of(plan, base))
     failpoints.reach("seal.before_verify")
@@ -141,7 +152,7 @@ def _manifest(archive: Archive, plan: Plan, base: DayManifest | None) -> DayMani
         version=plan.version,
         base=plan.base,
         is_partial=plan.is_partial,
-        plan_sha256=hashlib.sha256(seal_manifest.encode(plan)).hexdigest(),
+        plan_sha256=hashlib.sha256(_plan_data(archive.raw, plan)).hexdigest(),
         sealed_ns=plan.planned_ns,
         code_version=archive.code_version,
         schema=plan.schema,
@@ -169,6 +180,11 @@ def _manifest(archive: Archive, plan: Plan, base: DayManifest | None) -> DayMani
         previous=previous,
         previous_date=previous_date,
     )
+
+
+def _plan_data(store: Store, plan: Plan) -> bytes:
+    """As it was committed: another version of this program may have written it."""
+    return store.get(layout.plan_key(plan.feed, plan.date, plan.version))
 
 
 def schema_sha256(schema: str) -> str:

@@ -47,6 +47,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     planned_ns: int
     shards: int
     schema: str = SCHEMA
+    mapper: str = ""  # that the feed version in force names; none: of each record's day
     parts: list[PlannedPart]
     sessions: dict[str, tuple[int, int]]  # first and last n of each session, all between them included
 

@@ -93,12 +93,12 @@ class ShardEvents:
 
     def _begin(self, first: DayLine) -> Normalizer:
         """A session that began on an earlier day goes on from there: its books reach into this day."""
+        normalizer = Normalizer(first.session, mapper=self._plan.mapper or None)
         if first.n == 1:
-            return Normalizer(first.session)
+            return normalizer
         known = taken_up(self._raw, self._plan, first.session, first.n, self._is_mine)
         if known is not None:
             return known
-        normalizer = Normalizer(first.session)
         for line in earlier_lines(self._raw, self._plan, first):
             self._read(normalizer, line)
         return normalizer

@@ -36,6 +36,7 @@ from registry.refusal import Reason, Refused
 from ssmd.archived import archived_in
 from ssmd.archives import ArchiveSpec, archives_of
 from ssmd.seal_runners import Progress, best_runner, quiet
+from streaming.kalshi.wires import wire_named
 
 log = structlog.get_logger()
 
@@ -83,7 +84,10 @@ def seal_one(
     spec = archives_of(version)
     with DeploymentLog.record(version, action, trigger=trigger, by=_who(), on=on) as run:
         try:
-            manifest = _seal_all(spec, on, again=again, run=best_runner(spec, progress=progress))
+            mapper = _mapper_on(version, on)
+            manifest = _seal_all(
+                spec, on, again=again, mapper=mapper, run=best_runner(spec, progress=progress)
+            )
         except NothingNew as nothing:
             run.skip(str(nothing))
             if _versions_told(version).get(on, 0) < nothing.version:
@@ -98,13 +102,25 @@ def seal_one(
     return manifest
 
 
-def _seal_all(spec: ArchiveSpec, on: date, *, again: bool, run: Runner) -> DayManifest:
+def _mapper_on(version: EnvironmentVersion, on: date) -> str:
+    """The mapper that the feed version in force on that day names; empty where none is named."""
+    in_force = version.feed.versions.as_of(on).first()
+    if in_force is None or not in_force.mapper:
+        return ""
+    try:
+        return wire_named(in_force.mapper).mapper
+    except ValueError as error:
+        problem = f"Version {in_force.version} of feed '{version.feed.name}' cannot be read: {error}"
+        raise Refused([Reason(problem, "Correct `mapper` in its parser_config.")]) from error
+
+
+def _seal_all(spec: ArchiveSpec, on: date, *, again: bool, mapper: str, run: Runner) -> DayManifest:
     """Seal what there is now: where an older plan was waiting to be finished, what came since is sealed behind it."""
     begun_ns = time.time_ns()
-    manifest = seal_day(spec.open(), on, now_ns=begun_ns, again=again, run=run)
+    manifest = seal_day(spec.open(), on, now_ns=begun_ns, again=again, mapper=mapper, run=run)
     if manifest.sealed_ns < begun_ns:
         with suppress(NothingNew):
-            manifest = seal_day(spec.open(), on, now_ns=time.time_ns(), run=run)
+            manifest = seal_day(spec.open(), on, now_ns=time.time_ns(), mapper=mapper, run=run)
     return manifest
 
 

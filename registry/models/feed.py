@@ -181,6 +181,11 @@ class FeedVersion(models.Model):
         """The venue's REST base URL, from `parser_config`; empty when it has none."""
         return str((self.parser_config or {}).get("rest_endpoint", ""))
 
+    @property
+    def mapper(self) -> str:
+        """The id of the mapper that reads its frames, from `parser_config`; empty: that of each day's wire."""
+        return str((self.parser_config or {}).get("mapper", ""))
+
     def amended(self, changes: dict[str, Any]) -> "FeedVersion":
         """This same version with other values: for a second change on its first day."""
         for name, value in changes.items():

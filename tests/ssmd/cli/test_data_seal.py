@@ -4,14 +4,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from archive import layout, seal_manifest
 from archive.seal import seal_day
-from registry.models import Environment, SealedDay
+from archive.seal_manifest import Plan
+from registry.models import Environment, Feed, SealedDay
 from ssmd import sealing
 from ssmd.archives import ArchiveSpec, archives_of
 from ssmd.seal_runners import in_processes
@@ -58,6 +60,38 @@ def test_a_day_of_long_ago_that_was_never_sealed_is_due(ssmd: Ssmd, spec: Archiv
     record_parts_of("demo")
 
     assert sealing.days_due(_version(), now=datetime(2026, 6, 1, tzinfo=UTC)) == [DAY]
+
+
+def test_the_feed_version_in_force_on_a_day_picks_the_mapper_of_its_seal(
+    ssmd: Ssmd, spec: ArchiveSpec
+) -> None:
+    feed = Feed.objects.get(name=FEED)
+    feed.revise(effective_from=date(2025, 12, 14), reason="test", parser_config={"mapper": "kalshi-both"})
+    feed.revise(effective_from=date(2025, 12, 15), reason="test", parser_config={"mapper": "kalshi-fp"})
+
+    sealed = ssmd("data", "seal", "--date", DAY.isoformat())
+
+    archive = spec.open()
+    manifest = seal_manifest.latest(archive.raw, FEED, DAY)
+    plan = seal_manifest.read(archive.raw, layout.plan_key(FEED, DAY, 1), Plan)
+    assert sealed.code == 0
+    assert manifest is not None
+    assert (plan.mapper, manifest.mappers) == ("kalshi-both", ["kalshi-both"])
+    assert ssmd("data", "verify", "--date", DAY.isoformat(), "--deep").code == 0
+
+
+def test_a_mapper_that_nobody_knows_is_refused_before_anything_is_planned(
+    ssmd: Ssmd, spec: ArchiveSpec
+) -> None:
+    Feed.objects.get(name=FEED).revise(
+        effective_from=DAY, reason="test", parser_config={"mapper": "kalshi-cent"}
+    )
+
+    answer = ssmd("data", "seal", "--date", DAY.isoformat())
+
+    assert answer.code == 3
+    assert "no mapper 'kalshi-cent'; there are kalshi-cents" in answer.err
+    assert not [name for name in spec.open().raw.list("") if "_seal" in name]
 
 
 def test_nothing_is_called_sound_where_nothing_was_looked_at(ssmd: Ssmd) -> None:
