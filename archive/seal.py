@@ -175,7 +175,7 @@ def _manifest(archive: Archive, plan: Plan, base: DayManifest | None) -> DayMani
         overlap=sum(shard.overlap for shard in shards),
         nats_lost=lost,
         nats_unexpected=unexpected,
-        quality=_quality(shards),
+        quality=quality_of(one for shard in shards for one in shard.quality),
         diff=_diff(archive.normalized, base, shards),
         previous=previous,
         previous_date=previous_date,
@@ -250,14 +250,14 @@ def bus_losses(
     return len(reached.without(provisional)), len(provisional.without(sealed))
 
 
-def _quality(shards: list[Shard]) -> list[QualityCount]:
-    """The counts of all shards; the first example in order of shards stays."""
-    found: dict[str, QualityCount] = {}
-    for one in (one for shard in shards for one in shard.quality):
-        known = found.get(one.issue)
+def quality_of(counts: Iterable[QualityCount]) -> list[QualityCount]:
+    """The shards' counts by session and issue, with the first example of each."""
+    found: dict[tuple[str, str], QualityCount] = {}
+    for one in sorted(counts, key=lambda one: one.n):
+        known = found.get((one.session, one.issue))
         count = one.count + (known.count if known else 0)
-        found[one.issue] = msgspec.structs.replace(known or one, count=count)
-    return [found[issue] for issue in sorted(found)]
+        found[one.session, one.issue] = msgspec.structs.replace(known or one, count=count)
+    return [found[key] for key in sorted(found)]
 
 
 def _diff(store: Store, base: DayManifest | None, shards: list[Shard]) -> Diff:

@@ -61,7 +61,7 @@ def seal_shard(
         stored_bytes=sum(file.stored_bytes for file in index),
         overlap=writer.overlap,
         unmappable=events.unmappable,
-        quality=[events.quality[kind] for kind in sorted(events.quality)],
+        quality=[events.quality[key] for key in sorted(events.quality)],
         mappers=events.mappers,
     )
     report = seal_manifest.put_report(raw, key, report)

@@ -95,7 +95,7 @@ class DayMark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QualityCount(msgspec.Struct, frozen=True, kw_only=True):
-    """How often something was wrong in the received data, with the first example of it."""
+    """How often something was wrong in what a session received, with the first example of it."""
 
     issue: str
     count: int

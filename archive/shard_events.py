@@ -35,7 +35,7 @@ class ShardEvents:
         self._ended: set[str] = set()
         self._mine: dict[str, bool] = {}
         self.identities = IdentitySet()
-        self.quality: dict[str, QualityCount] = {}
+        self.quality: dict[tuple[str, str], QualityCount] = {}  # by session and issue
         self.unmappable = 0
 
     def __iter__(self) -> Iterator[tuple[int, str, int, str, int, int, bytes]]:
@@ -109,10 +109,10 @@ class ShardEvents:
                 continue
             self.unmappable += issue.is_lost
             kind = issue.kind.value
-            known = self.quality.get(kind) or QualityCount(
+            known = self.quality.get((line.session, kind)) or QualityCount(
                 issue=kind, count=0, session=line.session, n=issue.n, sample=issue.sample
             )
-            self.quality[kind] = msgspec.structs.replace(known, count=known.count + 1)
+            self.quality[line.session, kind] = msgspec.structs.replace(known, count=known.count + 1)
 
     def carried(self) -> dict[str, tuple[int, bytes]]:
         """What the sessions that go on know at the end."""

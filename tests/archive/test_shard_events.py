@@ -1,6 +1,5 @@
 """The events of a day by shards of its tickers: the same from one shard and from several, whatever was received."""
 
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archive.plan import plan_day
-from archive.seal import Archive, seal_day
+from archive.seal import Archive, quality_of, seal_day
 from archive.seal_manifest import DayManifest
 from archive.shard_events import ShardEvents
 from streaming import marks
@@ -21,7 +20,7 @@ from tests.archive.days import DAY, ENVIRONMENT, FEED, NOON, START, add_session,
 from tests.streaming.kalshi.frames import delta, frame, lifecycle, snapshot, trade
 
 OVER = NOON + 86_400 * 10**9
-ONE = "kalshi-sim-20251214T120000Z-000001"
+ONE, TWO = "kalshi-sim-20251214T120000Z-000001", "kalshi-sim-20251214T130000Z-000002"
 END = marks.SessionEnd("stopped")
 
 
@@ -65,6 +64,17 @@ def test_an_event_that_cannot_be_stored_costs_itself_not_the_day(archive: Archiv
 
     assert (manifest.events, counts(manifest)) == ({"trade": 1}, {"parse_error": 1})
     assert [shard.unmappable for shard in manifest.shards] == [1]
+
+
+def test_what_was_wrong_is_counted_for_each_session(archive: Archive) -> None:
+    sound, spoiled = trade("M1", 1), [trade("M1", n, trade_id=7) for n in (2, 3)]
+    add_session(archive.raw, ONE, records([START, sound, spoiled[0], END]))
+    add_session(archive.raw, TWO, records([START, sound, *spoiled, END], at_ns=NOON + 3_600 * 10**9))
+
+    manifest = seal_day(archive, DAY, now_ns=OVER)
+
+    counted = [(one.session, one.count, one.n) for one in manifest.quality if one.issue == "parse_error"]
+    assert counted == [(ONE, 1, 3), (TWO, 2, 3)]
 
 
 # -- by several shards ---------------------------------------------------------------------------------
@@ -133,10 +143,7 @@ def by_shards(folder: Path, frames: list[bytes], shards: int) -> Any:
     plan = msgspec.structs.replace(plan, shards=shards)
     all_of_them = [ShardEvents(archive.raw, plan, None, shard) for shard in range(shards)]
     events = sorted(event for shard in all_of_them for event in shard)
-    issues = sum(
-        (Counter({one.issue: one.count for one in shard.quality.values()}) for shard in all_of_them),
-        Counter[str](),
-    )
+    issues = quality_of(one for shard in all_of_them for one in shard.quality.values())
     states = [msgspec.msgpack.decode(shard.carried()[ONE][1], type=NormalizerState) for shard in all_of_them]
     books = sorted((market for state in states for market in state.markets), key=lambda market: market.ticker)
     assert all(state.connections == states[0].connections for state in states)
