@@ -98,8 +98,12 @@ class Fold:
 
     def _snapshot(self, event: BookSnapshot) -> list[MarketEvent]:
         market = self._market(event.ticker)
+        kept = _levels(market.book) if event.is_requested and market.book.is_known else None
+        is_same_line = market.connection == event.origin.connection
         market.connection = event.origin.connection
         market.book.replace(event)
+        if kept is not None and is_same_line and kept != _levels(market.book):
+            self.noted.append((IssueKind.BOOK_DRIFT, _difference(kept, _levels(market.book))))
         self._look_for_crossing(market)
         return [event, self._checkpoint(market, event)]
 
@@ -164,6 +168,28 @@ def _contradiction(event: BookDelta) -> tuple[IssueKind, str]:
     if event.delta_e2 < 0:
         return IssueKind.NEGATIVE_SIZE, at
     return IssueKind.PARSE_ERROR, f"more than there can be: {at}"
+
+
+_Levels = tuple[tuple[Level, ...], tuple[Level, ...]]
+
+
+def _levels(book: OrderBook) -> _Levels:
+    return book.bids, book.asks
+
+
+def _difference(kept: _Levels, sent: _Levels) -> str:
+    """The first level that is not the same, and how many there are."""
+    ours, theirs = (
+        {
+            (side, one.price_e4): one.size_e2
+            for side, levels in zip(("bid", "ask"), book, strict=True)
+            for one in levels
+        }
+        for book in (kept, sent)
+    )
+    wrong = sorted(at for at in ours.keys() | theirs.keys() if ours.get(at) != theirs.get(at))
+    side, price = wrong[0]
+    return f"{len(wrong)} levels; {side} at {price}: {theirs.get(wrong[0], 0)}, kept {ours.get(wrong[0], 0)}"
 
 
 def _next_event(origin: Origin) -> Origin:

@@ -16,6 +16,8 @@ class IssueKind(Enum):
     OUT_OF_ORDER = "out_of_order"  # a number that comes after a later one, and was told as missing
     CROSSED_BOOK = "crossed_book"  # the best bid reached the best ask; told when it begins
     CLOCK_STEP = "clock_step"  # the recorder's wall clock was set
+    TIME_SKEW = "time_skew"  # the venue's time is more than an hour from the receive time
+    BOOK_DRIFT = "book_drift"  # a snapshot that we asked for is another book than the one we kept
     NEGATIVE_SIZE = "negative_size"  # a delta left less than nothing: the book is unknown from there on
 
 

@@ -35,6 +35,7 @@ from streaming.records import Record
 __all__ = ["Mapper", "Unmappable"]
 
 _MS, _S = 1_000_000, 1_000_000_000
+_MOST_SKEW = 3_600 * _S  # in bursts the venue's frames are late by seconds
 _TAKERS = {"yes": TakerSide.BUY, "no": TakerSide.SELL, "bid": TakerSide.BUY, "ask": TakerSide.SELL}
 
 
@@ -94,11 +95,17 @@ class Mapper:
             change = change_e2(message.delta_fp)
         if not (is_bid or self._use_yes_price):
             price = DOLLAR_E4 - price
-        ts_ms = message.ts_ms
         return BookDelta(
             message.market_ticker, BookSide.BID if is_bid else BookSide.ASK, price, change, None,
-            self._forms.time(message.ts) if ts_ms is None else ts_ms * _MS, origin, message.market_id,
+            self._venue_ns(message.ts_ms, message.ts, origin), origin, message.market_id,
         )  # fmt: skip
+
+    def _venue_ns(self, ts_ms: int | None, older: object, origin: Origin) -> int | None:
+        """The venue's own time of an event, noted where it cannot be the time of this one."""
+        at_ns = self._forms.time(older) if ts_ms is None else ts_ms * _MS
+        if at_ns is not None and not -_MOST_SKEW <= at_ns - origin.received_ns <= _MOST_SKEW:
+            self.noted.append((IssueKind.TIME_SKEW, f"{at_ns} ns, received at {origin.received_ns} ns"))
+        return at_ns
 
     # -- trades and summaries -----------------------------------------------------------------------
 
@@ -110,7 +117,7 @@ class Mapper:
             price_e4=self._trade_price(message),
             size_e2=self._trade_size(message),
             side=self._taker(message),
-            venue_ns=self._forms.time(message.ts) if message.ts_ms is None else message.ts_ms * _MS,
+            venue_ns=self._venue_ns(message.ts_ms, message.ts, origin),
             origin=origin,
             is_block=message.is_block_trade,
         )
@@ -174,7 +181,9 @@ class Mapper:
             open_interest_e2=self._forms.count(
                 message.open_interest_fp, message.open_interest, "open_interest_fp"
             ),
-            venue_ns=self._ticker_time(message),
+            venue_ns=self._venue_ns(
+                message.ts_ms, message.ts if message.time is None else message.time, origin
+            ),
             origin=origin,
         )
 
@@ -183,11 +192,6 @@ class Mapper:
         ask = self._forms.optional(message.yes_ask_dollars, message.yes_ask, "yes_ask_dollars")
         is_none = not ask or size_e2 == 0 or (size_e2 is None and ask == DOLLAR_E4)
         return None if is_none else ask
-
-    def _ticker_time(self, message: messages.TickerMessage) -> int | None:
-        if message.ts_ms is not None:
-            return message.ts_ms * _MS
-        return self._forms.time(message.ts if message.time is None else message.time)
 
     def _lifecycle(self, frame: messages.LifecycleFrame, origin: Origin) -> MarketStatus:
         message = frame.msg

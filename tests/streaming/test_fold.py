@@ -15,6 +15,7 @@ from streaming.events import (
     Trade,
 )
 from streaming.fold import CHECKPOINT_EVERY, Fold
+from streaming.issues import IssueKind
 
 DAY_NS = 86_400 * 10**9
 NOON = 20_000 * DAY_NS + DAY_NS // 2
@@ -182,3 +183,29 @@ def test_identities_of_one_frame_differ_in_k_only(drawn: list[Any]) -> None:
         made = fold.apply(event)
         assert [one.origin.k for one in made] == list(range(len(made)))
         assert {msgspec.structs.replace(one.origin, k=0) for one in made} == {event.origin}
+
+
+def requested(n: int, size: int, connection: int = 1) -> BookSnapshot:
+    one = msgspec.structs.replace(snapshot(n, size=size), is_requested=True)
+    return msgspec.structs.replace(one, origin=msgspec.structs.replace(one.origin, connection=connection))
+
+
+def test_a_book_that_we_asked_for_and_that_is_not_ours_is_a_drift() -> None:
+    fold = Fold()
+    fold.apply(snapshot(1))
+
+    fold.apply(requested(2, size=70))
+
+    assert fold.noted == [(IssueKind.BOOK_DRIFT, "1 levels; bid at 4000: 70, kept 100")]
+
+
+def test_a_book_that_is_ours_was_lost_or_was_not_asked_for_is_no_drift() -> None:
+    fold = Fold()
+    fold.apply(snapshot(1))
+    fold.apply(requested(2, size=100))
+    fold.forget()
+    fold.apply(requested(3, size=5))
+    fold.apply(requested(4, size=6, connection=2))
+    fold.apply(snapshot(5, size=7))
+
+    assert fold.noted == []

@@ -8,7 +8,7 @@ from typing import Any
 
 from streaming.records import Kind, Record
 
-START_NS = 1_786_000_000 * 10**9
+START_NS = 1_786_401_938 * 10**9  # when the trade below was made
 
 
 def frame(kind: str, *, sid: int | None = 1, seq: int | None = None, **fields: Any) -> bytes:

@@ -56,8 +56,10 @@ def body(mapper: str, kind: str) -> dict[str, Any]:
 
 
 def read(payload: bytes, *, at_ns: int, mapper: str | None = None) -> tuple[list[Any], tuple[Issue, ...]]:
+    """The events and issues, but for the time: one frame is read on every wire's day."""
     normalizer = Normalizer("s", mapper=mapper)
-    return list(normalizer.apply(Record(1, at_ns, 1, Kind.TEXT, payload))), normalizer.issues
+    events = list(normalizer.apply(Record(1, at_ns, 1, Kind.TEXT, payload)))
+    return events, tuple(one for one in normalizer.issues if one.kind is not IssueKind.TIME_SKEW)
 
 
 def what_it_says(event: MarketEvent) -> dict[str, Any]:
@@ -158,7 +160,8 @@ def test_a_named_mapper_beats_the_date() -> None:
 def test_a_session_over_the_change_is_read_by_two_mappers() -> None:
     normalizer = Normalizer("s")
     change = 1_773_273_600 * _S  # 2026-03-12
-    both, exact = (frame("trade", msg=body(mapper, "trade")) for mapper in ("kalshi-both", "kalshi-fp"))
+    said = [{**body(mapper, "trade"), "ts": None} for mapper in ("kalshi-both", "kalshi-fp")]
+    both, exact = (frame("trade", msg=one) for one in said)
 
     normalizer.apply(Record(1, change - 1, 1, Kind.TEXT, both))
     before = normalizer.issues

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from streaming.issues import IssueKind
 from streaming.kalshi import messages
 from streaming.kalshi.normalizer import Normalizer
 from streaming.records import Kind, Record
@@ -76,7 +77,8 @@ def test_every_recorded_frame_is_read_without_an_issue(recordings: Path) -> None
                 Record(n, _day_of(name, payload) or began_ns + n, 1, Kind.TEXT, payload)
             )
             assert bool(events) is (normalizer.frame_type not in NO_EVENT), (name, payload)
-            assert normalizer.issues == (), (name, payload)
+            issues = [one for one in normalizer.issues if one.kind is not IssueKind.TIME_SKEW]
+            assert issues == [], (name, payload)  # when it was received, most recordings do not tell
             found[normalizer.frame_type] += 1
     assert found.keys() == READ.keys() | NO_EVENT
 

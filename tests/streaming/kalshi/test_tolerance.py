@@ -10,12 +10,12 @@ from streaming.issues import Issue, IssueKind
 from streaming.kalshi.normalizer import Normalizer
 from streaming.kalshi.tolerant import MOST_DETAILS
 from streaming.records import Kind
-from tests.streaming.kalshi.frames import delta, frame, lifecycle, record, snapshot, trade
+from tests.streaming.kalshi.frames import START_NS, delta, frame, lifecycle, record, snapshot, trade
 
 TICKER: dict[str, Any] = {
     "market_ticker": "A", "market_id": "m", "price_dollars": "0.9990", "yes_bid_dollars": "0.1000",
     "yes_ask_dollars": "0.2000", "yes_bid_size_fp": "1.00", "yes_ask_size_fp": "2.00",
-    "last_trade_size_fp": "0.11", "volume_fp": "3.48", "open_interest_fp": "6.14", "ts_ms": 1784475900544,
+    "last_trade_size_fp": "0.11", "volume_fp": "3.48", "open_interest_fp": "6.14", "ts_ms": 1786401938544,
 }  # fmt: skip
 
 
@@ -51,6 +51,21 @@ def test_a_spoiled_field_is_left_out_and_named(payload: bytes, field: str) -> No
     assert [issue.kind for issue in issues] == [IssueKind.PARSE_ERROR]
     assert field in issues[0].sample
     assert (issues[0].n, issues[0].ticker, issues[0].is_lost) == (1, "A", False)
+
+
+@pytest.mark.parametrize("ts_ms", [0, 10**13, START_NS // 10**6 - 3_700_000, START_NS // 10**6 + 3_700_000])
+def test_a_time_that_is_more_than_an_hour_off_is_told_and_kept(ts_ms: int) -> None:
+    for payload in (trade("A", 1, ts_ms=ts_ms), frame("ticker", msg={**TICKER, "ts_ms": ts_ms})):
+        [event], issues = read(payload)
+
+        assert event.venue_ns == ts_ms * 1_000_000
+        assert [issue.kind for issue in issues] == [IssueKind.TIME_SKEW]
+
+
+def test_a_frame_that_comes_seconds_late_is_no_skew() -> None:
+    late = START_NS // 10**6 - 60_000
+
+    assert read(trade("A", 1, ts_ms=late))[1] == ()
 
 
 def test_what_stands_beside_a_spoiled_field_is_kept() -> None:
