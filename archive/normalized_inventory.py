@@ -20,8 +20,10 @@ from archive.layout import EventsKey, days_between, events_prefix, parse_events_
 from archive.normalized_manifest import EventsManifest
 from archive.normalized_message import SCHEMAS
 from archive.normalized_read import read_manifest
+from archive.plan import start_of
 from archive.store import Store
-from registry.models import DataInventory, Feed, NormalizedPart, SealedDay
+from registry.models import DataInventory, DataQualityIssue, Feed, NormalizedPart, SealedDay
+from registry.quality import SEVERITIES
 from streaming.subjects import escape
 
 log = structlog.get_logger()
@@ -92,6 +94,8 @@ def _record(feed: Feed, found: Sequence[EventsManifest], *, today: date) -> None
     latest = {(manifest.date, manifest.schema): manifest.archiver_version for manifest in found}
     for (on, schema), version in latest.items():
         _recount(feed, on, schema, version, today=today)
+    for on in {manifest.date for manifest in found if manifest.quarantine}:
+        _tell_quarantined(feed, on)
 
 
 def _part_row(feed: Feed, manifest: EventsManifest) -> NormalizedPart:
@@ -105,9 +109,34 @@ def _part_row(feed: Feed, manifest: EventsManifest) -> NormalizedPart:
         first_seq=manifest.first_seq,
         last_seq=manifest.last_seq,
         rows=manifest.rows,
+        quarantined=manifest.quarantine.rows if manifest.quarantine else 0,
         bytes=manifest.stored_bytes,
         first_ns=manifest.first_recv_ns,
         last_ns=manifest.last_recv_ns,
+    )
+
+
+def _tell_quarantined(feed: Feed, on: date) -> None:
+    """What of the bus could not be read that day is an issue of it, with the first object that holds some."""
+    parts = NormalizedPart.objects.filter(feed=feed, date=on, quarantined__gt=0).order_by("key")
+    inventory = DataInventory.objects.filter(feed=feed, date=on, data_type=DataInventory.DataType.RAW).first()
+    first = parts[0]
+    place = parse_events_key(first.key)
+    row = DataQualityIssue(
+        inventory=inventory,
+        feed=feed,
+        date=on,
+        issue_type=DataQualityIssue.Type.QUARANTINED,
+        severity=SEVERITIES["quarantined"],
+        count=parts.aggregate(total=Sum("quarantined"))["total"],
+        sample_data={"object": place.quarantine if place else first.key},
+        detected_at=instant(max(first.last_ns, start_of(on))),
+    )
+    DataQualityIssue.objects.bulk_create(
+        [row],
+        update_conflicts=True,
+        unique_fields=["feed", "date", "session", "issue_type"],
+        update_fields=["inventory", "severity", "count", "sample_data", "detected_at"],
     )
 
 

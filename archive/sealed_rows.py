@@ -18,6 +18,7 @@ from streaming.subjects import escape
 log = structlog.get_logger()
 
 _MOST_SAMPLE = 2_000
+_OF_OTHERS = (DataQualityIssue.Type.INTEGRITY, DataQualityIssue.Type.QUARANTINED)
 _SEALED = (
     "environment",
     "is_partial",
@@ -117,7 +118,7 @@ def _place(manifest: DayManifest) -> str:
 
 
 def _issues(archived: Archived, manifest: DayManifest) -> None:
-    """What the seal counted; what others found (an integrity failure) is not of the manifest, and stays."""
+    """What the seal counted; what others found (`_OF_OTHERS`) is not of the manifest, and stays."""
     feed, on = archived.feed, manifest.date
     rows = [_issue(archived, manifest, one) for one in manifest.quality]
     DataQualityIssue.objects.bulk_create(
@@ -130,7 +131,7 @@ def _issues(archived: Archived, manifest: DayManifest) -> None:
     known = DataQualityIssue.objects.filter(feed=feed, date=on)
     gone = [
         row.pk
-        for row in known.exclude(issue_type=DataQualityIssue.Type.INTEGRITY)
+        for row in known.exclude(issue_type__in=_OF_OTHERS)
         if (row.session, row.issue_type) not in counted and row.detected_at <= instant(manifest.sealed_ns)
     ]
     DataQualityIssue.objects.filter(pk__in=gone).delete()

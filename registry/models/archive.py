@@ -103,6 +103,9 @@ class NormalizedPart(models.Model):
     first_seq = models.BigIntegerField()
     last_seq = models.BigIntegerField()
     rows = models.BigIntegerField()
+    quarantined = models.BigIntegerField(
+        default=0, db_default=0, help_text="Messages that could not be read, kept beside its events."
+    )
     bytes = models.BigIntegerField(help_text="As stored.")
     first_ns = models.BigIntegerField(help_text="Unix ns of its first event's receipt.")
     last_ns = models.BigIntegerField(help_text="Unix ns of its last event's receipt.")

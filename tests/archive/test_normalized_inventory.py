@@ -11,7 +11,7 @@ from archive.normalized_message import BusMessage
 from archive.normalized_part import EventsBuilder
 from archive.normalized_stand import Stand
 from archive.store import DirectoryStore
-from registry.models import DataInventory, Feed, NormalizedPart
+from registry.models import DataInventory, DataQualityIssue, Feed, NormalizedPart
 from streaming import subjects, wire
 from streaming.events import Trade
 from tests.archive.bus import DAY_NS, ENVIRONMENT, FEED, NOON, STREAM, TODAY, trade
@@ -41,6 +41,29 @@ def commit(store: DirectoryStore, events: list[Trade], *, after: int = 0) -> Non
         assert builder.take(BusMessage(seq, subjects.address(FEED, event), identity, at, wire.encode(event)))
     committer = EventsCommitter(store, feed=FEED, environment=ENVIRONMENT, halt=threading.Event())
     committer.commit(builder.finish(now_ns=NOON), builder.end)
+
+
+def lock_away(store: DirectoryStore, *, seq: int, count: int) -> None:
+    """What an archiver makes of messages that it cannot read."""
+    builder = EventsBuilder(feed=FEED, environment=ENVIRONMENT, stream=STREAM, archiver_version="0.1.0")
+    builder.begin(Stand("20251214T000000000000Z", seq - 1))
+    for at in range(seq, seq + count):
+        assert builder.take(BusMessage(at, f"{FEED}.trade.X", "", NOON, b"no message"))
+    committer = EventsCommitter(store, feed=FEED, environment=ENVIRONMENT, halt=threading.Event())
+    committer.commit(builder.finish(now_ns=NOON), builder.end)
+
+
+def test_what_is_in_quarantine_is_one_issue_of_its_day_with_its_place(
+    feed: Feed, store: DirectoryStore
+) -> None:
+    for seq, count in ((1, 2), (3, 1)):
+        lock_away(store, seq=seq, count=count)
+        record_new_normalized_parts(store, FEED, ENVIRONMENT, now=SOON)
+        record_new_normalized_parts(store, FEED, ENVIRONMENT, now=SOON, everything=True)
+
+    [issue] = DataQualityIssue.objects.filter(feed=feed, date=TODAY)
+    assert (issue.issue_type, issue.severity, issue.count, issue.session) == ("quarantined", "error", 3, "")
+    assert store.get(issue.sample_data["object"])
 
 
 def test_a_committed_part_is_a_row_and_counts_in_its_day(feed: Feed, store: DirectoryStore) -> None:

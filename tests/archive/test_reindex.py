@@ -118,6 +118,20 @@ def test_a_sealed_day_is_enough_once_its_parts_are_removed(feed: Feed, store: Di
     assert {name for name in before if before[name] != after[name]} <= {"symbols"}
 
 
+def test_a_seal_leaves_the_issues_that_follow_from_other_manifests(feed: Feed, store: DirectoryStore) -> None:
+    long_ago = NEXT_NIGHT.replace(year=2020)
+    for kind in ("quarantined", "parse_error"):
+        DataQualityIssue.objects.create(
+            feed=feed, date=ON, issue_type=kind, severity="error", detected_at=long_ago
+        )
+
+    seal(store)
+
+    assert list(
+        DataQualityIssue.objects.filter(detected_at=long_ago).values_list("issue_type", flat=True)
+    ) == ["quarantined"]
+
+
 def test_what_people_wrote_stays_where_the_row_still_exists(feed: Feed, store: DirectoryStore) -> None:
     DataGap.objects.filter(gap_type="connection_lost").update(notes="router", resolved=True)
     before = rows()
