@@ -18,6 +18,7 @@ from streaming.events import (
     MarketStatus,
     Origin,
     Source,
+    Status,
     TakerSide,
     Ticker,
     Trade,
@@ -197,9 +198,12 @@ class Mapper:
         message = frame.msg
         settled = message.settlement_value  # a string today, a number before
         text = None if settled is None else str(settled)
+        status = status_of(message)
+        if status is Status.UNKNOWN:
+            self.noted.append((IssueKind.WIRE_DRIFT, f"unknown event_type {message.event_type!r}"))
         return MarketStatus(
             ticker=message.market_ticker,
-            status=status_of(message),
+            status=status,
             venue_ns=_seconds(message.determination_ts or message.settled_ts),
             origin=origin,
             result=message.result or "",

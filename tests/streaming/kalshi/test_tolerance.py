@@ -141,6 +141,16 @@ def test_a_type_that_nobody_knows_is_told() -> None:
     assert read(frame("fill", msg={})) == ([], ())
 
 
+@pytest.mark.parametrize("event_type", ["exploded", ""])
+def test_a_lifecycle_event_that_nobody_knows_is_told(event_type: str) -> None:
+    [event], [issue] = read(lifecycle("A", event_type))
+
+    assert isinstance(event, MarketStatus)
+    assert (event.status.value, event.venue_event) == ("unknown", event_type)
+    assert (issue.kind, issue.ticker) == (IssueKind.WIRE_DRIFT, "A")
+    assert repr(event_type) in issue.sample
+
+
 def test_a_repeated_frame_is_told() -> None:
     normalizer = Normalizer("s")
     for n in (1, 2):
