@@ -34,8 +34,10 @@ from streaming.wire_schema import (
 
 __all__ = ["SCHEMA_FOLDER", "WireError", "decode", "encode", "opened", "whole_contracts"]
 
-# 512 KiB a message: books of a few thousand levels; anything larger is not ours.
-_LIMITS = {"traversal_limit_in_words": 65_536, "nesting_limit": 8}
+# What may be read of a message: twice its own size, so that pointers to the same words again and again lead nowhere.
+# The largest frame (16 MiB) holds levels of ten bytes, which are three words each: anything above is not ours.
+_LEAST_WORDS, _MOST_WORDS = 65_536, 64 * 1024 * 1024 // 8
+_NESTING = 8
 
 
 def decode(token: str, payload: bytes) -> Event:
@@ -44,7 +46,7 @@ def decode(token: str, payload: bytes) -> Event:
         raise WireError(f"no events of ours are on subjects with {token!r}")
     struct, read = _DECODERS[token]
     try:
-        with getattr(MESSAGES, struct).from_bytes(payload, **_LIMITS) as message:
+        with _message(struct, payload) as message:
             return read(message)
     except (capnp.KjException, ValueError, KeyError, AttributeError) as error:
         raise WireError(f"not a {struct}: {error}") from error
@@ -54,7 +56,14 @@ def opened(token: str, payload: bytes) -> Any:
     """The message itself, as a context manager, for whoever needs little of it; raises WireError."""
     if token not in _DECODERS:
         raise WireError(f"no events of ours are on subjects with {token!r}")
-    return getattr(MESSAGES, _DECODERS[token][0]).from_bytes(payload, **_LIMITS)
+    return _message(_DECODERS[token][0], payload)
+
+
+def _message(struct: str, payload: bytes) -> Any:
+    words = min(max(_LEAST_WORDS, len(payload) // 4), _MOST_WORDS)
+    return getattr(MESSAGES, struct).from_bytes(
+        payload, traversal_limit_in_words=words, nesting_limit=_NESTING
+    )
 
 
 def _read_trade(message: Any) -> Trade:

@@ -74,6 +74,11 @@ class Mapper:
         asks = self._forms.levels(message.no_dollars_fp, message.no_dollars, message.no)
         if not self._use_yes_price:
             asks = [Level(DOLLAR_E4 - level.price_e4, level.size_e2) for level in asks]
+        for side in (bids, asks):
+            if len({level.price_e4 for level in side}) < len(
+                side
+            ):  # which of its sizes rests there is not told
+                raise Unmappable(f"a price stands twice among {len(side)} levels")
         return BookSnapshot(
             ticker=message.market_ticker,
             market_id=message.market_id,

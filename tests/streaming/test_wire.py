@@ -78,6 +78,14 @@ def test_a_value_that_does_not_fit_is_a_wire_error(changes: dict[str, Any]) -> N
         wire.encode(event)
 
 
+@pytest.mark.parametrize("levels", [10_001, 30_000])
+def test_a_book_of_any_size_that_is_written_is_read(levels: int) -> None:
+    side = tuple(Level(price % 10_001, 100) for price in range(levels))
+    book = BookSnapshot("A", side, side, None, Origin("s", 1, 0, 1, 1))
+
+    assert wire.decode("orderbook", wire.encode(book)) == book
+
+
 def test_an_unknown_subject_is_a_wire_error() -> None:
     with pytest.raises(wire.WireError):
         wire.decode("secmaster", b"")

@@ -107,6 +107,8 @@ def test_a_required_field_that_is_missing_is_named(payload: bytes, field: str) -
         (delta("A", 1, price="0.45671"), IssueKind.OFF_GRID_PRICE),
         (snapshot("A", 1, yes=[["0.4", 1]]), IssueKind.PARSE_ERROR),
         (snapshot("A", 1, yes=[["0.4", "-1"]]), IssueKind.PARSE_ERROR),
+        (snapshot("A", 1, yes=[["0.4", "1"], ["0.40", "2"]]), IssueKind.PARSE_ERROR),
+        (snapshot("A", 1, no=[["0.5000", "1.00"]] * 30_000), IssueKind.PARSE_ERROR),
         (trade("A", 1, count_fp="many"), IssueKind.PARSE_ERROR),
     ],
 )
