@@ -138,6 +138,7 @@ class Normalizer:
         try:
             event = mapper.map(record, frame)
         except Unmappable as error:
+            self._mapper.noted.clear()  # what was odd besides is not the next frame's
             return self._cannot_be_read(record, error, ticker=frame.msg.market_ticker)
         if type(event) is MarketStatus:
             if not self._shard.owns(event.ticker):

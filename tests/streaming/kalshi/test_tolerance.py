@@ -170,6 +170,16 @@ def test_a_late_frame_is_told_and_is_no_repetition() -> None:
     assert [(one.kind, one.n, one.ticker) for one in normalizer.issues] == [(IssueKind.OUT_OF_ORDER, 3, "A")]
 
 
+def test_what_was_odd_in_a_frame_that_gave_no_event_is_not_said_of_the_next() -> None:
+    body = {"market_ticker": "A", "side": "yes", "price": 40, "delta_fp": "NaN"}
+    normalizer = Normalizer("s")
+    normalizer.apply(record(frame("orderbook_delta", seq=1, msg=body), 1))
+
+    normalizer.apply(record(trade("B", 1), 2))
+
+    assert normalizer.issues == ()
+
+
 def test_issues_are_those_of_the_last_record() -> None:
     normalizer = Normalizer("s")
     normalizer.apply(record(b"{", 1))
