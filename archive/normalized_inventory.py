@@ -22,7 +22,7 @@ from archive.normalized_message import SCHEMAS
 from archive.normalized_read import read_manifest
 from archive.plan import start_of
 from archive.store import Store
-from registry.models import DataInventory, DataQualityIssue, Feed, NormalizedPart, SealedDay
+from registry.models import CaptureSession, DataInventory, DataQualityIssue, Feed, NormalizedPart, SealedDay
 from registry.quality import SEVERITIES
 from streaming.subjects import escape
 
@@ -91,9 +91,9 @@ def _record(feed: Feed, found: Sequence[EventsManifest], *, today: date) -> None
     NormalizedPart.objects.bulk_create(
         [_part_row(feed, manifest) for manifest in found], ignore_conflicts=True
     )
-    latest = {(manifest.date, manifest.schema): manifest.archiver_version for manifest in found}
-    for (on, schema), version in latest.items():
-        _recount(feed, on, schema, version, today=today)
+    latest = {(manifest.date, manifest.schema): manifest for manifest in found}
+    for manifest in latest.values():
+        _recount(feed, manifest, today=today)
     for on in {manifest.date for manifest in found if manifest.quarantine}:
         _tell_quarantined(feed, on)
 
@@ -140,8 +140,9 @@ def _tell_quarantined(feed: Feed, on: date) -> None:
     )
 
 
-def _recount(feed: Feed, on: date, schema: str, version: str, *, today: date) -> None:
+def _recount(feed: Feed, latest: EventsManifest, *, today: date) -> None:
     """The day's row, from all its parts; an event that came twice counts twice until the day is sealed."""
+    on, schema = latest.date, latest.schema
     parts = NormalizedPart.objects.filter(feed=feed, date=on, schema_version=schema, rows__gt=0)
     if not parts.exists() or SealedDay.objects.filter(feed=feed, date=on).exists():
         return
@@ -162,9 +163,21 @@ def _recount(feed: Feed, on: date, schema: str, version: str, *, today: date) ->
         first_timestamp=instant(sums["first"]),
         last_timestamp=instant(sums["last"]),
         status=DataInventory.Status.PROCESSING if on >= today else DataInventory.Status.PARTIAL,
-        processor_version=version[:32],
+        processor_version=latest.archiver_version[:32],
         processed_at=timezone.now(),
+        **_known_of_raw(feed, latest),
     )
+
+
+def _known_of_raw(feed: Feed, latest: EventsManifest) -> dict[str, object]:
+    """What provisional parts do not state and the raw archive's rows do; nothing where those are not there yet."""
+    raw = DataInventory.objects.filter(
+        feed=feed, date=latest.date, data_type=DataInventory.DataType.RAW
+    ).first()
+    sessions = CaptureSession.objects.filter(session__in=latest.sessions).exclude(connector_version="")
+    newest = sessions.order_by("-started_at").first()
+    markets = {} if raw is None else {"symbol_count": raw.symbols.count()}
+    return markets if newest is None else {**markets, "connector_version": newest.connector_version[:32]}
 
 
 def _normalized(feed: Feed) -> QuerySet[DataInventory]:

@@ -65,6 +65,7 @@ def _of_sealed(manifest: DayManifest) -> Mapping[str, Any]:
         "byte_size": manifest.stored_bytes,
         "first_timestamp": instant(manifest.first_recv_ns),
         "last_timestamp": instant(manifest.last_recv_ns),
+        "connector_version": manifest.connector_version[:32],
         "processor_version": manifest.code_version[:32],
     }
 

@@ -172,6 +172,7 @@ def _manifest(archive: Archive, plan: Plan, base: DayManifest | None) -> DayMani
         markets=sum(shard.markets for shard in shards),
         first_recv_ns=min(file.first_recv_ns for file in raw),
         last_recv_ns=max(file.last_recv_ns for file in raw),
+        connector_version=_connector_version(plan, base),
         overlap=sum(shard.overlap for shard in shards),
         nats_lost=lost,
         nats_unexpected=unexpected,
@@ -180,6 +181,11 @@ def _manifest(archive: Archive, plan: Plan, base: DayManifest | None) -> DayMani
         previous=previous,
         previous_date=previous_date,
     )
+
+
+def _connector_version(plan: Plan, base: DayManifest | None) -> str:
+    sources = [*plan.parts, *([base] if base else [])]
+    return max(sources, key=lambda source: source.last_recv_ns).connector_version if sources else ""
 
 
 def _plan_data(store: Store, plan: Plan) -> bytes:

@@ -32,6 +32,7 @@ class PlannedPart(StoredRows, frozen=True, kw_only=True):
     last_n: int
     first_recv_ns: int
     last_recv_ns: int
+    connector_version: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,6 +170,7 @@ class DayManifest(msgspec.Struct, frozen=True, kw_only=True):
     markets: int
     first_recv_ns: int
     last_recv_ns: int
+    connector_version: str = ""  # that received its last record
     overlap: int
     nats_lost: int | None  # events that raw has and the provisional parts have not; None where there are none
     nats_unexpected: int
@@ -243,6 +245,7 @@ def planned(manifest: PartManifest) -> PlannedPart:
         last_n=manifest.last_n,
         first_recv_ns=manifest.first_recv_ns,
         last_recv_ns=manifest.last_recv_ns,
+        connector_version=manifest.connector_version,
     )
 
 

@@ -107,6 +107,7 @@ def _normalized_row(archived: Archived, manifest: DayManifest) -> None:
         byte_size=sum(shard.stored_bytes for shard in manifest.shards),
         first_timestamp=instant(manifest.first_recv_ns),
         last_timestamp=instant(manifest.last_recv_ns),
+        connector_version=manifest.connector_version[:32],
         processor_version=manifest.code_version[:32],
         processed_at=instant(manifest.sealed_ns),
     )

@@ -11,7 +11,14 @@ from archive.normalized_message import BusMessage
 from archive.normalized_part import EventsBuilder
 from archive.normalized_stand import Stand
 from archive.store import DirectoryStore
-from registry.models import DataInventory, DataQualityIssue, Feed, NormalizedPart
+from registry.models import (
+    CaptureSession,
+    DataInventory,
+    DataQualityIssue,
+    Feed,
+    InventorySymbol,
+    NormalizedPart,
+)
 from streaming import subjects, wire
 from streaming.events import Trade
 from tests.archive.bus import DAY_NS, ENVIRONMENT, FEED, NOON, STREAM, TODAY, trade
@@ -64,6 +71,22 @@ def test_what_is_in_quarantine_is_one_issue_of_its_day_with_its_place(
     [issue] = DataQualityIssue.objects.filter(feed=feed, date=TODAY)
     assert (issue.issue_type, issue.severity, issue.count, issue.session) == ("quarantined", "error", 3, "")
     assert store.get(issue.sample_data["object"])
+
+
+def test_the_row_of_today_says_of_raw_what_is_known_of_it(feed: Feed, store: DirectoryStore) -> None:
+    session = trade(1).origin.session
+    at = {"started_at": SOON, "environment": ENVIRONMENT, "environment_version": 1}
+    CaptureSession.objects.create(
+        session=session, feed=feed, connector_version="0.1.0", last_n=9, records=9, **at
+    )
+    raw = DataInventory.objects.create(feed=feed, data_type="raw", date=TODAY, status="processing")
+    InventorySymbol.objects.create(inventory=raw, ticker="A")
+    commit(store, [trade(1)])
+
+    record_new_normalized_parts(store, FEED, ENVIRONMENT, now=SOON)
+
+    day = DataInventory.objects.get(feed=feed, data_type="normalized", date=TODAY)
+    assert (day.symbol_count, day.connector_version) == (1, "0.1.0")
 
 
 def test_a_committed_part_is_a_row_and_counts_in_its_day(feed: Feed, store: DirectoryStore) -> None:

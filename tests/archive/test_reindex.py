@@ -105,6 +105,16 @@ def test_so_it_does_with_a_sealed_day(feed: Feed, store: DirectoryStore) -> None
     assert rows() == before
 
 
+def test_a_sealed_day_names_the_connector_in_both_its_rows(feed: Feed, store: DirectoryStore) -> None:
+    before = DataInventory.objects.get(date=ON, data_type="raw").connector_version
+
+    seal(store)
+
+    told = DataInventory.objects.filter(date=ON).order_by("data_type")
+    assert before
+    assert [row.connector_version for row in told] == [before, before]
+
+
 def test_a_sealed_day_is_enough_once_its_parts_are_removed(feed: Feed, store: DirectoryStore) -> None:
     seal(store)
     before = rows(without=("ArchivePart",))
