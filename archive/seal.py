@@ -29,6 +29,7 @@ from archive.seal_manifest import (
     SealedFile,
     SessionSpan,
     Shard,
+    replaced_by,
 )
 from archive.seal_raw import joined, seal_hour
 from archive.seal_steps import Step as Step
@@ -180,6 +181,7 @@ def _manifest(archive: Archive, plan: Plan, base: DayManifest | None) -> DayMani
         diff=_diff(archive.normalized, base, shards),
         previous=previous,
         previous_date=previous_date,
+        replaced=[key for step in (*hours, *shards) for key in replaced_by(step)] or msgspec.UNSET,
     )
 
 
@@ -271,7 +273,9 @@ def _diff(store: Store, base: DayManifest | None, shards: list[Shard]) -> Diff:
         return Diff(added=sum(shard.files for shard in shards))
     counts = Counter[str]()
     for before, now in zip(base.shards, shards, strict=True):
-        old = {(file.kind, file.ticker): file.sha256_rows for file in read_index(store, before.index)}
+        is_unreadable = before.index.key in replaced_by(now)
+        known = [] if is_unreadable else read_index(store, before.index)
+        old = {(file.kind, file.ticker): file.sha256_rows for file in known}
         new = {(file.kind, file.ticker): file.sha256_rows for file in read_index(store, now.index)}
         for key in old.keys() | new.keys():
             counts[_change(old.get(key), new.get(key))] += 1

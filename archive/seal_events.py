@@ -12,7 +12,7 @@ from archive import layout, seal_manifest
 from archive.carry import put_carry
 from archive.files import Damaged
 from archive.merge import Seen, merged
-from archive.rows import StoredRows, compress, pieces, put_rows
+from archive.rows import StoredRows, compress, is_sound, pieces, put_rows, read_back
 from archive.seal_manifest import DayManifest, Plan, SealedFile, Shard
 from archive.shard_events import FOLDERS, ShardEvents
 from archive.spill import Spill, Spilled
@@ -44,7 +44,7 @@ def seal_shard(
     events = ShardEvents(raw, plan, base, shard)
     for event in events:
         spill.add(*event)
-    before = _index_of(normalized, base, shard)
+    before, unreadable = _index_of(normalized, base, shard)
     writer = _Writer(normalized, plan, before)
     index = sorted(writer.write(spill.files()), key=lambda file: (file.kind, file.ticker or ""))
     _require_each_once(index, writer.overlap, len(events.identities), key)
@@ -63,6 +63,7 @@ def seal_shard(
         unmappable=events.unmappable,
         quality=[events.quality[key] for key in sorted(events.quality)],
         mappers=events.mappers,
+        replaced=sorted([*unreadable, *writer.replaced]) or msgspec.UNSET,
     )
     report = seal_manifest.put_report(raw, key, report)
     failpoints.reach("seal.shard_committed")
@@ -89,6 +90,7 @@ class _Writer:
     def __init__(self, store: Store, plan: Plan, before: dict[tuple[str, str | None], SealedFile]) -> None:
         self._store, self._plan, self._before = store, plan, before
         self.overlap = 0
+        self.replaced: list[str] = []  # of the version before: gone or damaged
 
     def write(self, files: Iterator[tuple[str, str, list[Spilled]]]) -> Iterator[SealedFile]:
         with ThreadPoolExecutor(PUTS_AT_ONCE, "put") as pool:
@@ -120,11 +122,12 @@ class _Writer:
         )
         same = self._before.get((folder, ticker))
         if same is not None and same.sha256_rows == file.sha256_rows:
-            return same
+            if is_sound(self._store, same):
+                return same
+            self.replaced.append(same.key)
         put = put_rows(self._store, file, data)
         file = msgspec.structs.replace(file, stored_bytes=put.stored_bytes, sha256=put.sha256)
-        for _ in pieces(self._store, file):  # read back: every byte against its digest
-            continue
+        read_back(self._store, file)
         return file
 
 
@@ -150,16 +153,25 @@ def read_index(store: Store, index: StoredRows) -> list[SealedFile]:
     return [msgspec.json.decode(line, type=SealedFile) for line in lines]
 
 
-def _index_of(store: Store, base: DayManifest | None, shard: int) -> dict[tuple[str, str | None], SealedFile]:
+def _index_of(
+    store: Store, base: DayManifest | None, shard: int
+) -> tuple[dict[tuple[str, str | None], SealedFile], list[str]]:
+    """The files of the version before, and its index's key if that cannot be read: then all are made anew."""
     if base is None:
-        return {}
-    return {(file.kind, file.ticker): file for file in read_index(store, base.shards[shard].index)}
+        return {}, []
+    index = base.shards[shard].index
+    try:
+        return {(file.kind, file.ticker): file for file in read_index(store, index)}, []
+    except Damaged:
+        return {}, [index.key]
 
 
 def _put_index(store: Store, plan: Plan, shard: int, index: list[SealedFile]) -> StoredRows:
     rows = b"".join(msgspec.json.encode(file) + b"\n" for file in index)
     key = layout.index_file(plan.feed, plan.schema, plan.date, version=plan.version, shard=shard)
-    return _put(store, key, rows, len(index), compress(rows, level=LEVEL))
+    stored = _put(store, key, rows, len(index), compress(rows, level=LEVEL))
+    read_back(store, stored)
+    return stored
 
 
 def _put(store: Store, key: str, rows: bytes, count: int, data: bytes) -> StoredRows:

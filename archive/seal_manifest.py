@@ -80,6 +80,7 @@ class RawHour(msgspec.Struct, frozen=True, kw_only=True):
     files: list[SealedFile]
     spans: list[SessionSpan]
     marks: list["DayMark"]
+    replaced: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class DayMark(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +122,7 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
     unmappable: int
     quality: list[QualityCount]
     mappers: list[str]
+    replaced: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class BusSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,6 +180,7 @@ class DayManifest(msgspec.Struct, frozen=True, kw_only=True):
     diff: Diff
     previous: str  # SHA-256 of the manifest of the last sealed day before this one; empty for the first
     previous_date: Day | None
+    replaced: list[str] | msgspec.UnsetType = msgspec.UNSET  # older versions' files that were gone or damaged
 
 
 AnyOf = TypeVar("AnyOf", bound=Plan | RawHour | Shard | BusSeen | DayManifest)
@@ -247,6 +250,11 @@ def planned(manifest: PartManifest) -> PlannedPart:
         last_recv_ns=manifest.last_recv_ns,
         connector_version=manifest.connector_version,
     )
+
+
+def replaced_by(made: RawHour | Shard | DayManifest) -> list[str]:
+    """The keys of older versions' files that were gone or damaged, so that this version has its own."""
+    return made.replaced or []
 
 
 def ranges_of(manifest: "DayManifest | None") -> dict[str, tuple[int, int]]:

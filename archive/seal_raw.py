@@ -11,7 +11,7 @@ from archive import layout, seal_manifest
 from archive.day_lines import DayLine, hour_lines
 from archive.files import Damaged
 from archive.manifest import KEPT_MARKS
-from archive.rows import pieces, put_rows
+from archive.rows import put_rows, read_back
 from archive.seal_manifest import DayManifest, DayMark, Plan, RawHour, SealedFile, SessionSpan
 from archive.store import Store
 from streaming import failpoints, marks
@@ -32,8 +32,7 @@ def seal_hour(store: Store, plan: Plan, base: DayManifest | None, hour: int) -> 
     files = [_put(store, base, file, data) for file, data in hour_of_raw.files()]
     failpoints.reach("seal.raw_hour_written")
     for file in files:
-        for _ in pieces(store, file):  # read back: every byte against its digest
-            continue
+        read_back(store, file)
     report = RawHour(hour=hour, files=files, spans=hour_of_raw.spans, marks=hour_of_raw.marks)
     report = seal_manifest.put_report(store, key, report)
     failpoints.reach("seal.raw_hour_committed")

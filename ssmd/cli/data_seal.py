@@ -2,31 +2,25 @@
 
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from typing import Any, TextIO
 
 import structlog  # noqa: F401 - so that `ssmd.cli.main` finds it loaded, and keeps logs off stdout
-from django.conf import settings
 from django.utils import timezone
 
-from archive.damage import Finding
-from archive.files import Damaged
-from archive.objects import StoreError
 from archive.plan import NothingNew, NothingRecorded
-from archive.seal_manifest import SCHEMA, DayManifest
+from archive.seal_manifest import SCHEMA, DayManifest, replaced_by
 from registry.models import EnvironmentVersion
 from registry.preflight import environment_in_force, schema_usable
 from registry.refusal import ExitCode, Reason, Refused, require
+from ssmd.cli.data_verify import damage_named, run_verify
 from ssmd.cli.options import add_feed, add_output, day
 from ssmd.cli.table import render, size
 
 _SEALED_SHOWN = (
     "Date", "Version", "Records", "Events", "Markets", "Raw", "Normalized", "Bus lost", "Overlap", "State",
 )  # fmt: skip
-_FOUND_SHOWN = ("date", "key", "offset", "rows", "problem")
 
 
 def add_verbs(actions: Any) -> None:
@@ -65,7 +59,7 @@ def run_seal(
     version = environment_in_force(env, feed, timezone.now())
     if on is not None:
         _require_begun(on)
-    with _damage_named():
+    with damage_named():
         days = [on] if on else days_due(version)
         sealed = [one for one in (_sealed(seal_one, version, on, stderr, asked=on) for on in days) if one]
     if output != "table":
@@ -92,7 +86,9 @@ def _sealed(
     again: bool = False,
 ) -> DayManifest | None:
     try:
-        return seal_one(version, on, again=again, progress=_counter(stderr, f"sealing {on}"))
+        manifest = seal_one(version, on, again=again, progress=_counter(stderr, f"sealing {on}"))
+        _tell_replaced(manifest, stderr)
+        return manifest
     except NothingNew as nothing:
         stderr.write(f"{on} is sealed: version {nothing.version} holds everything.\n")
     except NothingRecorded:
@@ -147,87 +143,22 @@ def run_normalize(
         problem = f"Events are written in schema {SCHEMA}; {schema} is only read"
         raise Refused([Reason(problem, f"Leave --schema out, or use --schema {SCHEMA}.")])
     version = environment_in_force(env, feed, timezone.now())
-    with _damage_named():
+    with damage_named():
         manifest = _sealed(normalize_one, version, on, stderr, asked=on, again=True)
     if manifest is None:
         return
     diff = manifest.diff
     shown = {"date": on, "version": manifest.version, "before": manifest.base, "schema": manifest.schema}
     row = {**shown, "same": diff.same, "changed": diff.changed, "added": diff.added, "removed": diff.removed}
+    row["remade"] = len(replaced_by(manifest))
     stdout.write(render([row], tuple(row), as_=output))
     if output == "table" and diff.changed + diff.added + diff.removed == 0 and manifest.base:
-        stdout.write(f"No file differs from version {manifest.base}.\n")
+        stdout.write(f"No event differs from version {manifest.base}.\n")
 
 
-def run_verify(
-    *,
-    env: str | None,
-    feed: str | None,
-    on: date | None,
-    deep: bool,
-    output: str,
-    stdout: TextIO,
-    stderr: TextIO,
-) -> int:
-    """Name every damaged object, where it is damaged, and how many rows are at stake."""
-    from ssmd.sealing import sealed_days, verify_one
-
-    version = environment_in_force(env, feed, timezone.now())
-    days = [on] if on else sealed_days(version)
-    rows: list[dict[str, Any]] = []
-    looked = 0
-    for one in days:
-        with _damage_named():
-            found, files = verify_one(version, one, deep=deep, progress=_files_counter(stderr, one))
-        looked += files
-        rows += [_finding(one, finding) for finding in found]
-    rows += [_finding(on, finding) for finding in _in_logs(version)]
-    if on and not looked and not rows:
-        problem = f"Nothing of feed '{version.feed.name}' is recorded on {on}"
-        raise Refused(
-            [Reason(problem, "`ssmd data inventory` shows the days.")], exit_code=ExitCode.NOT_FOUND
-        )
-    if output != "table":
-        stdout.write(render(rows, _FOUND_SHOWN, as_=output))
-    elif rows:
-        stdout.write(render(rows, _FOUND_SHOWN))
-    elif not days:
-        stdout.write(
-            "The registry knows no sealed day; `ssmd data reindex --all` tells it what is archived.\n"
-        )
-    else:
-        stdout.write(f"{_counted(len(days), 'day')}, {_counted(looked, 'file')}: all sound.\n")
-    return ExitCode.INTEGRITY if rows else 0
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
-
-
-def _in_logs(version: EnvironmentVersion) -> Iterator[Finding]:
-    """Damage in the capture logs of this machine: what is not yet shipped lies only there."""
-    from archive.log_damage import examine_logs
-
-    return examine_logs(Path(settings.CAPTURE_DIR) / version.environment.name)
-
-
-def _files_counter(stderr: TextIO, on: date) -> Callable[[int], None]:
-    def show(done: int) -> None:
-        if stderr.isatty() and done % 50 == 0:
-            stderr.write(f"\rverifying {on}: {done} files")
-            stderr.flush()
-
-    return show
-
-
-def _finding(on: date | None, finding: Finding) -> dict[str, Any]:
-    return {
-        "date": on,
-        "key": finding.key,
-        "offset": finding.offset,
-        "rows": finding.rows,
-        "problem": finding.problem.removeprefix(finding.key).strip(": "),
-    }
+def _tell_replaced(manifest: DayManifest, stderr: TextIO) -> None:
+    for key in replaced_by(manifest):
+        stderr.write(f"{key} was gone or damaged: version {manifest.version} has it anew.\n")
 
 
 def run_gc(
@@ -244,7 +175,7 @@ def run_gc(
     from ssmd.sealing import collect, collectable
 
     version = environment_in_force(env, feed, timezone.now())
-    with _damage_named():
+    with damage_named():
         found = collectable(version, on)
     rows = [
         {"date": day_, "raw": len(one.raw), "normalized": len(one.normalized)} for day_, one in found.items()
@@ -256,7 +187,7 @@ def run_gc(
     stdout.write(render(rows, ("date", "raw", "normalized"), as_=output))
     if not yes and not _confirmed(stderr):
         raise Refused([Reason("Nothing was removed", "Answer y, or give --yes.")])
-    with _damage_named():
+    with damage_named():
         collect(version, found)
 
 
@@ -266,17 +197,3 @@ def _confirmed(stderr: TextIO) -> bool:
     stderr.write("Remove these objects? [y/N] ")
     stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-@contextmanager
-def _damage_named() -> Iterator[None]:
-    try:
-        yield
-    except Damaged as error:
-        remedy = "`ssmd data verify --date DATE` names everything that is damaged."
-        raise Refused([Reason(str(error), remedy)], exit_code=ExitCode.INTEGRITY) from error
-    except StoreError as error:
-        problem = f"It could not be finished: {error}"
-        raise Refused(
-            [Reason(problem, "Nothing is lost: mend that, and run it again.")], exit_code=ExitCode.UNAVAILABLE
-        ) from error

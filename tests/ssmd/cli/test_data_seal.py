@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from archive import layout, seal_manifest
-from archive.seal import seal_day
+from archive.layout import events_file
+from archive.seal import in_this_process, seal_day
 from archive.seal_manifest import Plan
 from registry.models import Environment, Feed, SealedDay
 from ssmd import sealing
 from ssmd.archives import ArchiveSpec, archives_of
-from ssmd.seal_runners import in_processes
 from tests.archive.days import DAY, FEED, START, add_session, records
 from tests.streaming.kalshi.frames import trade
 
@@ -26,8 +26,8 @@ ONE = "kalshi-sim-20251214T120000Z-000001"
 
 @pytest.fixture
 def spec(ssmd: Ssmd, monkeypatch: pytest.MonkeyPatch) -> ArchiveSpec:
-    """The archive of the demo environment with one recorded day; no worker takes the steps."""
-    monkeypatch.setattr(sealing, "best_runner", lambda spec, *, progress: in_processes(spec, processes=1))
+    """The archive of the demo environment with one recorded day; its steps are done in this process."""
+    monkeypatch.setattr(sealing, "best_runner", lambda spec, *, progress: in_this_process)
     found = archives_of(_version())
     add_session(
         found.open().raw, ONE, records([START, *(trade("M1", n, trade_id=f"t{n}") for n in range(1, 9))])
@@ -113,3 +113,15 @@ def test_logs_are_not_among_the_data(tmp_path: Path) -> None:
 
     assert done.stdout == b""
     assert b"day sealed" in done.stderr
+
+
+def test_normalize_says_which_file_it_made_again(ssmd: Ssmd, spec: ArchiveSpec) -> None:
+    ssmd("data", "seal", "--date", DAY.isoformat())
+    key = events_file(FEED, "v2", "trade", DAY, "M1")
+    spec.open().normalized.delete(key)
+
+    answer = ssmd("data", "normalize", "--date", DAY.isoformat())
+
+    assert answer.code == 0
+    assert f"{key} was gone or damaged: version 2 has it anew." in answer.err
+    assert ssmd("data", "verify", "--date", DAY.isoformat()).code == 0
