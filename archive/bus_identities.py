@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 def see_bus(raw: Store, normalized: Store, plan: Plan) -> BusSeen:
-    """Read the day's provisional parts, as far as the plan reaches, and commit which events they hold."""
+    """Read the day's provisional parts, of a day that goes on as far as the plan reaches, and commit which events they hold."""
     key = layout.step_key(plan.feed, plan.date, plan.version, "bus")
     done = seal_manifest.read_if_there(raw, key, BusSeen)
     if done is not None:
@@ -40,5 +40,6 @@ def see_bus(raw: Store, normalized: Store, plan: Plan) -> BusSeen:
 
 def _take(found: IdentitySet, plan: Plan, token: str, message: bytes) -> None:
     seen = glance(token, message)
-    if seen.n <= plan.sessions.get(seen.session, (0, 0))[1]:  # later ones belong to the next version
+    # While the day goes on, raw is some seconds behind. Afterwards what only the bus has is late, or lost by raw.
+    if not plan.is_partial or seen.n <= plan.sessions.get(seen.session, (0, 0))[1]:
         found.add(seen.session, seen.n, seen.k)

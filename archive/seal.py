@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -14,10 +14,12 @@ import structlog
 
 from archive import layout, seal_manifest
 from archive.bus_identities import see_bus
+from archive.continuity import Following, following
 from archive.day_lines import hours_of
 from archive.files import Damaged
 from archive.gaps import losses
 from archive.identities import IdentitySet
+from archive.layout import PartKey
 from archive.plan import plan_day
 from archive.seal_events import read_index, seal_shard
 from archive.seal_manifest import (
@@ -26,6 +28,7 @@ from archive.seal_manifest import (
     Diff,
     Plan,
     QualityCount,
+    RawHour,
     SealedFile,
     SessionSpan,
     Shard,
@@ -73,22 +76,31 @@ def seal_day(
     now_ns: int,
     again: bool = False,
     mapper: str = "",
+    told: Sequence[PartKey] = (),
     run: Runner = in_this_process,
 ) -> DayManifest:
     """Seal what there is of a day as its next version; raises NothingNew, NothingRecorded, Damaged, StoreError.
 
     `mapper` is the id that the feed version in force on that day names; without it, each day's wire has its own.
+    `told`: the day's parts as the registry knows them, asked before: each record of them must be there.
     """
     for store in (archive.raw, archive.normalized):
         bind_owner(store, archive.feed, archive.environment)
     failpoints.reach("seal.before_plan")
     plan, base = plan_day(
-        archive.raw, archive.feed, archive.environment, on, now_ns=now_ns, again=again, mapper=mapper
+        archive.raw,
+        archive.feed,
+        archive.environment,
+        on,
+        now_ns=now_ns,
+        again=again,
+        mapper=mapper,
+        told=told,
     )
     failpoints.reach("seal.after_plan")
     run(archive, plan, steps_of(plan, base))
     failpoints.reach("seal.before_verify")
-    manifest = _manifest(archive, plan, base)
+    manifest = _manifest(archive, plan, base, today=layout.day_of(now_ns))
     failpoints.reach("seal.before_commit")
     key = layout.seal_key(plan.feed, plan.date, plan.version)
     with suppress(OtherContent):  # somebody else sealed the same plan meanwhile: his manifest is as good
@@ -129,7 +141,7 @@ def do_step(archive: Archive, on: date, version: int, step: Step) -> None:
         )
 
 
-def _manifest(archive: Archive, plan: Plan, base: DayManifest | None) -> DayManifest:
+def _manifest(archive: Archive, plan: Plan, base: DayManifest | None, *, today: date) -> DayManifest:
     """The day manifest: all that the steps made, after it was checked to add up to the plan."""
     steps = steps_of(plan, base)
     hours = [raw_report(archive.raw, plan, step) for step in steps if step.kind == "raw"]
@@ -163,7 +175,7 @@ def _manifest(archive: Archive, plan: Plan, base: DayManifest | None) -> DayMani
         raw=raw,
         shards=shards,
         spans=spans,
-        unfinished=_unfinished(archive.raw, plan, spans, at),
+        unfinished=_unfinished(spans, at, following(archive.raw, plan.feed, plan.date, today=today)),
         marks=kept,
         gaps=_gaps(at),
         raw_rows=sum(file.rows for file in raw),
@@ -181,7 +193,7 @@ def _manifest(archive: Archive, plan: Plan, base: DayManifest | None) -> DayMani
         diff=_diff(archive.normalized, base, shards),
         previous=previous,
         previous_date=previous_date,
-        replaced=[key for step in (*hours, *shards) for key in replaced_by(step)] or msgspec.UNSET,
+        replaced=_replaced(hours, shards) or msgspec.UNSET,
     )
 
 
@@ -216,16 +228,11 @@ def _environment_versions(at: Iterable[SessionMark]) -> list[int]:
     return sorted({start.environment_version for start in starts})
 
 
-def _unfinished(store: Store, plan: Plan, spans: list[SessionSpan], at: Iterable[SessionMark]) -> list[str]:
-    """Sessions without an end of which nothing is known on a later day: more of this day may come."""
+def _unfinished(spans: list[SessionSpan], at: Iterable[SessionMark], after: Following) -> list[str]:
+    """Sessions without an end that no later day goes on with at the next record: more of this day may come."""
     ended = {one.session for one in at if isinstance(one.mark, marks.SessionEnd)}
-    following = plan.date + timedelta(days=1)
-    return [
-        span.session
-        for span in spans
-        if span.session not in ended
-        and next(iter(store.list(layout.session_prefix(plan.feed, following, span.session))), None) is None
-    ]
+    open_ = [span for span in spans if span.session not in ended]
+    return [span.session for span in open_ if after.first_n.get(span.session) != span.last_n + 1]
 
 
 def _gaps(at: list[SessionMark]) -> list[dict[str, Any]]:
@@ -266,6 +273,11 @@ def quality_of(counts: Iterable[QualityCount]) -> list[QualityCount]:
         count = one.count + (known.count if known else 0)
         found[one.session, one.issue] = msgspec.structs.replace(known or one, count=count)
     return [found[key] for key in sorted(found)]
+
+
+def _replaced(hours: list[RawHour], shards: list[Shard]) -> list[str]:
+    made: list[RawHour | Shard] = [*hours, *shards]
+    return sorted(key for step in made for key in replaced_by(step))
 
 
 def _diff(store: Store, base: DayManifest | None, shards: list[Shard]) -> Diff:

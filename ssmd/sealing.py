@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from datetime import date, datetime, timedelta
 from getpass import getuser
@@ -18,6 +18,7 @@ from archive.day_rows import renew_days
 from archive.files import Damaged
 from archive.gc import NotYet, Superfluous, remove, superfluous
 from archive.inventory import record_sealed_day
+from archive.layout import PartKey
 from archive.plan import NothingNew, NothingRecorded
 from archive.seal import Archive, Runner, seal_day
 from archive.seal_manifest import SCHEMA, DayManifest
@@ -84,9 +85,13 @@ def seal_one(
     spec = archives_of(version)
     with DeploymentLog.record(version, action, trigger=trigger, by=_who(), on=on) as run:
         try:
-            mapper = _mapper_on(version, on)
             manifest = _seal_all(
-                spec, on, again=again, mapper=mapper, run=best_runner(spec, progress=progress)
+                spec,
+                on,
+                again=again,
+                mapper=_mapper_on(version, on),
+                told=parts_told(version, on),
+                run=best_runner(spec, progress=progress),
             )
         except NothingNew as nothing:
             run.skip(str(nothing))
@@ -114,13 +119,22 @@ def _mapper_on(version: EnvironmentVersion, on: date) -> str:
         raise Refused([Reason(problem, "Correct `mapper` in its parser_config.")]) from error
 
 
-def _seal_all(spec: ArchiveSpec, on: date, *, again: bool, mapper: str, run: Runner) -> DayManifest:
+def parts_told(version: EnvironmentVersion, on: date) -> list[PartKey]:
+    """A day's raw parts as the registry knows them: none of their records may be missing."""
+    known = ArchivePart.objects.filter(feed=version.feed, environment=version.environment.name, date=on)
+    rows = known.order_by("session", "first_n").values_list("session", "first_n", "last_n")
+    return [PartKey(version.feed.name, on, *row) for row in rows]
+
+
+def _seal_all(
+    spec: ArchiveSpec, on: date, *, again: bool, mapper: str, told: Sequence[PartKey], run: Runner
+) -> DayManifest:
     """Seal what there is now: where an older plan was waiting to be finished, what came since is sealed behind it."""
     begun_ns = time.time_ns()
-    manifest = seal_day(spec.open(), on, now_ns=begun_ns, again=again, mapper=mapper, run=run)
+    manifest = seal_day(spec.open(), on, now_ns=begun_ns, again=again, mapper=mapper, told=told, run=run)
     if manifest.sealed_ns < begun_ns:
         with suppress(NothingNew):
-            manifest = seal_day(spec.open(), on, now_ns=time.time_ns(), mapper=mapper, run=run)
+            manifest = seal_day(spec.open(), on, now_ns=time.time_ns(), mapper=mapper, told=told, run=run)
     return manifest
 
 

@@ -19,7 +19,7 @@ from ssmd.cli.options import add_feed, add_output, day
 from ssmd.cli.table import render, size
 
 _SEALED_SHOWN = (
-    "Date", "Version", "Records", "Events", "Markets", "Raw", "Normalized", "Bus lost", "Overlap", "State",
+    "Date", "Version", "Records", "Events", "Markets", "Raw", "Normalized", "Bus lost", "Bus only", "Overlap", "State",
 )  # fmt: skip
 
 
@@ -120,6 +120,7 @@ def _row(one: DayManifest) -> dict[str, Any]:
         "Raw": size(one.stored_bytes),
         "Normalized": size(sum(shard.stored_bytes for shard in one.shards)),
         "Bus lost": one.nats_lost,
+        "Bus only": one.nats_unexpected,
         "Overlap": one.overlap,
         "State": "partial" if one.is_partial else "unfinished" if one.unfinished else "final",
     }

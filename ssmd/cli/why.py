@@ -2,13 +2,14 @@
 
 from argparse import _SubParsersAction
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, Any, TextIO
 
 from registry.models import CaptureSession, DataQualityIssue, Feed
 from registry.preflight import feed_known
 from registry.quality import condition, lacking, status
-from registry.refusal import ExitCode, require
+from registry.refusal import ExitCode, Refused, require
 from ssmd.cli.data_gaps import because
 from ssmd.cli.data_quality import coverage_table, is_known, nothing_known, quality_of
 from ssmd.cli.durations import clock, lasting
@@ -18,6 +19,7 @@ from ssmd.cli.table import plain, render, render_one
 if TYPE_CHECKING:
     from archive.day_report import DayReport, LossOfDay
     from archive.known_sessions import Archived
+    from archive.seal_manifest import DayManifest
 
 _GAPS = ("Start", "Lasted", "Gap", "Fault", "Planned", "Healable", "Cost", "Because")
 _SESSIONS = ("Session", "From", "To", "Records", "End")
@@ -53,6 +55,7 @@ def _document(feed: str, on: date) -> dict[str, Any]:
     archived = archived_of(feed)
     judged = report_of(archived, on, now_ns=unix_ns(timezone.now()))
     sealed = sealed_on(archived.feed, on)
+    manifest = _manifest(archived, on) if sealed else None
     commands = {verb: f"ssmd data {verb} --feed {feed} --date {on}" for verb in ("seal", "verify")}
     return {
         **quality_of(feed, on),
@@ -64,8 +67,21 @@ def _document(feed: str, on: date) -> dict[str, Any]:
         "integrity": list(_integrity(archived.feed, judged, sealed.result if sealed else "")),
         "sealed_version": sealed.version if sealed else None,
         "nats_lost": sealed.nats_lost if sealed else None,
+        "nats_only": manifest.nats_unexpected if manifest else None,
+        "unfinished": manifest.unfinished if manifest else None,
         "overlap": sealed.overlap if sealed else None,
     }
+
+
+def _manifest(archived: "Archived", on: date) -> "DayManifest | None":
+    """The sealed day itself says more than its row; a store that cannot be reached says nothing."""
+    from archive.files import Damaged
+    from archive.objects import StoreError
+    from archive.seal_manifest import latest
+
+    with suppress(Damaged, Refused, StoreError):
+        return latest(archived.store, archived.feed.name, on)
+    return None
 
 
 def _sessions(archived: "Archived", judged: "DayReport") -> Iterator[dict[str, Any]]:
@@ -133,6 +149,10 @@ def _in_words(told: dict[str, Any]) -> Iterator[str]:
         yield f"Quality: {issue['count']:,} x {issue['issue_type']} ({issue['severity']})"
     if told["nats_lost"]:
         yield f"Bus: {told['nats_lost']:,} events that it lost were healed from raw."
+    if told["nats_only"]:
+        yield f"Bus: {told['nats_only']:,} events that only it had: their raw records are late, or lost."
+    for session in told["unfinished"] or ():
+        yield f"Unfinished: {session} has no end, and no later day goes on with it: more of this day may come."
     if told["overlap"]:
         yield f"Overlap: {told['overlap']:,} events that two sessions saw are archived once."
     yield from _of_score(told)

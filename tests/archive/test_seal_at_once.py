@@ -90,3 +90,15 @@ def test_a_shard_whose_files_hold_other_events_than_raw_leads_to_is_not_committe
 
     with pytest.raises(Damaged, match="16 events and 0 of overlap were written, raw leads to 8"):
         seal_day(archive, DAY, now_ns=NOON)
+
+
+def test_what_only_the_bus_has_of_a_day_that_is_over_is_counted(tmp_path: Path) -> None:
+    archive = archive_in(tmp_path)
+    add_session(archive.raw, ONE, records([START, *FRAMES[:5]]))
+    archive_from_the_bus(archive, after=0, count=8)
+
+    going_on = seal_day(archive, DAY, now_ns=NOON)
+    over = seal_day(archive, DAY, now_ns=NOON + 86_400 * 10**9)
+
+    assert (going_on.nats_unexpected, over.nats_unexpected) == (0, 3)
+    assert over.unfinished == [ONE]

@@ -197,3 +197,16 @@ def test_reindex_names_a_damaged_manifest_and_goes_on(ssmd: Ssmd, quiet: Home) -
 
     assert answer.code == 8
     assert key in answer.err
+
+
+def test_an_end_that_may_still_come_is_told(ssmd: Ssmd, home: Home) -> None:
+    recorder = Recorder(home.session, "20251213T235000Z-a", -600)
+    recorder.connect(-600, -595)
+    recorder.at(80_000)
+    home.ship()
+    home.seal()
+
+    answer = ssmd(*WHY)
+
+    assert answer.code == 7
+    assert "Unfinished: kalshi-sim-20251213T235000Z-a has no end" in answer.out
