@@ -40,7 +40,7 @@ class Following(NamedTuple):
     first_n: Mapping[str, int]
 
 
-def following(store: Store, feed: str, on: date, *, today: date) -> Following:
+def following(store: Store, feed: str, on: date, *, today: date = date.max) -> Following:
     """Ask it before the day itself is listed: a session's parts are stored in their order."""
     last = min(today, on + timedelta(days=LOOK_DAYS))
     for days in range(1, (last - on).days + 1):

@@ -5,13 +5,14 @@ from collections.abc import Collection
 from datetime import date
 
 import structlog
+from django.utils import timezone
 
 from archive import layout, seal_manifest
 from archive.files import Damaged
 from archive.gap_rows import instant
 from archive.known_sessions import Archived
 from archive.seal_manifest import DayManifest, QualityCount
-from registry.models import DataInventory, DataQualityIssue, SealedDay
+from registry.models import DataInventory, DataQualityIssue, Feed, SealedDay
 from registry.quality import SEVERITIES
 from streaming.subjects import escape
 
@@ -136,6 +137,26 @@ def _issues(archived: Archived, manifest: DayManifest) -> None:
         if (row.session, row.issue_type) not in counted and row.detected_at <= instant(manifest.sealed_ns)
     ]
     DataQualityIssue.objects.filter(pk__in=gone).delete()
+
+
+def note_unsealed(feed: Feed, on: date, result: str) -> None:
+    """What a verification found of a day that has no sealed version to say it of; empty: nothing."""
+    known = DataQualityIssue.objects.filter(
+        feed=feed, date=on, issue_type=DataQualityIssue.Type.INTEGRITY, sample_data__has_key="verify"
+    )
+    known.delete()
+    if result:
+        DataQualityIssue.objects.update_or_create(
+            feed=feed,
+            date=on,
+            session="",
+            issue_type=DataQualityIssue.Type.INTEGRITY,
+            defaults={
+                "severity": DataQualityIssue.Severity.ERROR,
+                "sample_data": {"verify": "verification", "error": result},
+                "detected_at": timezone.now(),
+            },
+        )
 
 
 def _issue(archived: Archived, manifest: DayManifest, one: QualityCount) -> DataQualityIssue:

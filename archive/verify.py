@@ -1,6 +1,6 @@
 """Looks at every byte of a day's archive: documents, their chain, raw files, normalized files, parts."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import partial
@@ -12,6 +12,7 @@ import msgspec
 from archive import layout, normalized_manifest, normalized_read, seal_manifest
 from archive import manifest as raw_manifest
 from archive.checked_line import is_exactly
+from archive.continuity import Continuity, Following, following
 from archive.damage import Finding, examine
 from archive.day_documents import (
     bus_seen,
@@ -34,7 +35,7 @@ from archive.raw import part_keys
 from archive.rows import StoredRows, lines
 from archive.seal import Archive
 from archive.seal_events import read_index
-from archive.seal_manifest import DayManifest, DayMark, SessionSpan, planned
+from archive.seal_manifest import DayManifest, DayMark, SessionSpan, planned, ranges_of
 from archive.seal_raw import kept_mark
 from archive.verify_deep import events_finding, part_finding, remade_findings
 
@@ -50,14 +51,17 @@ def verify_day(
     *,
     deep: bool = False,
     known: Mapping[int, str] = _NONE,
+    told: Sequence[PartKey] = (),
     progress: Progress = lambda done: None,
 ) -> Iterator[Finding]:
     """All that is wrong with a day; `deep` makes its events and manifests from raw once more, and compares.
 
-    `known`: the SHA-256 of its manifests as the registry knows them, by version.
+    `known`: the SHA-256 of its manifests as the registry knows them, by version; `told`: its parts likewise.
     """
+    after = _following(archive, on)
     yield from owner_findings(archive)
     manifest = yield from _documents(archive, on, known)
+    yield from _holes(archive, on, manifest, after, told)
     for done, finding in enumerate(_examined(_files(archive, on, manifest, deep=deep)), start=1):
         progress(done)
         if finding is not None:
@@ -66,6 +70,34 @@ def verify_day(
         yield from _numbers(archive.raw, manifest)
         if deep:
             yield from remade_findings(archive, manifest)
+
+
+def _following(archive: Archive, on: date) -> Following | Damaged:
+    try:
+        return following(archive.raw, archive.feed, on)
+    except Damaged as error:
+        return error
+
+
+def _holes(
+    archive: Archive,
+    on: date,
+    manifest: DayManifest | None,
+    after: Following | Damaged,
+    told: Sequence[PartKey],
+) -> Iterator[Finding]:
+    """Records that are gone: what a seal would refuse the day for."""
+    place = layout.parts_prefix(archive.feed, on)
+    if isinstance(after, Damaged):
+        yield Finding(place, f"what follows on the day cannot be told: {after}")
+        after = Following(None, {})
+    keys = part_keys(archive.raw, archive.feed, on)
+    whole = Continuity(archive.raw, archive.feed, on, keys, known=ranges_of(manifest), after=after, told=told)
+    try:
+        for hole in whole.holes():
+            yield Finding(place, str(hole), None, hole.rows)
+    except Damaged as error:
+        yield Finding(place, f"what came before the day cannot be told: {error}")
 
 
 def _documents(

@@ -22,6 +22,7 @@ from archive.layout import PartKey
 from archive.plan import NothingNew, NothingRecorded
 from archive.seal import Archive, Runner, seal_day
 from archive.seal_manifest import SCHEMA, DayManifest
+from archive.sealed_rows import note_unsealed
 from archive.store import remove_leftovers
 from archive.verify import verify_day
 from registry.models import (
@@ -103,6 +104,7 @@ def seal_one(
             raise
         run.detail = {"version": manifest.version, "records": manifest.raw_rows, "events": manifest.events}
         record_parts_of(version.environment.name)
+        note_unsealed(version.feed, on, "")
         record_sealed_day(archived_in(version), on, now_ns=time.time_ns())
     return manifest
 
@@ -193,13 +195,15 @@ def verify_one(
         progress(done)
 
     rows = SealedDay.objects.filter(feed=version.feed, environment=version.environment.name, date=on)
-    known = dict(rows.values_list("version", "manifest_sha256"))
-    found = list(verify_day(archives_of(version).open(), on, deep=deep, known=known, progress=count))
-    result = "; ".join(f"{finding.key}: {finding.problem}" for finding in found)[:2000] or "ok"
+    known, told = dict(rows.values_list("version", "manifest_sha256")), parts_told(version, on)
+    archive = archives_of(version).open()
+    found = list(verify_day(archive, on, deep=deep, known=known, told=told, progress=count))
+    result = "; ".join(f"{finding.key}: {finding.problem}" for finding in found)[:2000]
     latest = rows.order_by("-version").first()
     if latest is not None:
-        SealedDay.objects.filter(pk=latest.pk).update(verified_at=timezone.now(), verify_result=result)
-        renew_days(archived_in(version), [on], now_ns=time.time_ns())
+        rows.filter(pk=latest.pk).update(verified_at=timezone.now(), verify_result=result or "ok")
+    note_unsealed(version.feed, on, "" if latest else result)
+    renew_days(archived_in(version), [on], now_ns=time.time_ns())
     return found, looked
 
 

@@ -132,7 +132,7 @@ def _integrity(feed: Feed, judged: "DayReport", verify_result: str) -> Iterator[
     )
     for row in found:
         sample = row.sample_data if isinstance(row.sample_data, dict) else {}
-        yield f"{sample.get('manifest', row.session)}: {sample.get('error', row.sample_data)}"
+        yield f"{sample.get('manifest') or sample.get('verify', row.session)}: {sample.get('error', row.sample_data)}"
 
 
 def _in_words(told: dict[str, Any]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from archive.layout import PartKey
 from archive.raw import part_keys
 from archive.seal import Archive, seal_day
 from archive.store import DirectoryStore
+from archive.verify import verify_day
 from streaming import marks
 from tests.archive.days import DAY, FEED, NOON, START, add_session, archive_in, records
 from tests.streaming.kalshi.frames import trade
@@ -87,3 +88,19 @@ def test_what_a_sealed_version_holds_needs_no_parts(archive: Archive) -> None:
         remove(archive, key)
 
     assert seal_day(archive, DAY, now_ns=OVER, told=told, again=True).raw_rows == manifest.raw_rows
+
+
+def test_verification_names_every_record_for_which_a_seal_would_refuse_the_day(archive: Archive) -> None:
+    first, second, *_, last = told = part_keys(archive.raw, FEED, DAY)
+    archive.raw.delete(second.manifest)
+    remove(archive, last)
+
+    found = [one for one in verify_day(archive, DAY, told=told) if one.rows]
+
+    assert [one.rows for one in found] == [second.last_n - first.last_n, last.last_n - last.first_n + 1]
+    assert found[0].problem == f"records {second.first_n} to {second.last_n} of {ONE} are gone"
+
+
+def test_verification_of_a_whole_day_that_is_not_sealed_finds_nothing(archive: Archive) -> None:
+    for on in (DAY, NEXT_DAY):
+        assert list(verify_day(archive, on, told=part_keys(archive.raw, FEED, on))) == []

@@ -12,11 +12,13 @@ import pytest
 
 from archive import layout, seal_manifest
 from archive.layout import events_file
+from archive.raw import part_keys
 from archive.seal import in_this_process, seal_day
 from archive.seal_manifest import Plan
-from registry.models import Environment, Feed, SealedDay
+from registry.models import DataInventory, Environment, Feed, SealedDay
 from ssmd import sealing
 from ssmd.archives import ArchiveSpec, archives_of
+from ssmd.tasks import record_parts_of
 from tests.archive.days import DAY, FEED, START, add_session, records
 from tests.streaming.kalshi.frames import trade
 
@@ -55,8 +57,6 @@ def test_a_seal_that_died_before_the_registry_knew_is_told_to_it_the_next_time(
 
 
 def test_a_day_of_long_ago_that_was_never_sealed_is_due(ssmd: Ssmd, spec: ArchiveSpec) -> None:
-    from ssmd.tasks import record_parts_of
-
     record_parts_of("demo")
 
     assert sealing.days_due(_version(), now=datetime(2026, 6, 1, tzinfo=UTC)) == [DAY]
@@ -125,3 +125,22 @@ def test_normalize_says_which_file_it_made_again(ssmd: Ssmd, spec: ArchiveSpec) 
     assert answer.code == 0
     assert f"{key} was gone or damaged: version 2 has it anew." in answer.err
     assert ssmd("data", "verify", "--date", DAY.isoformat()).code == 0
+
+
+def test_a_day_that_lost_its_parts_before_it_was_sealed_is_failed_until_they_are_back(
+    ssmd: Ssmd, spec: ArchiveSpec
+) -> None:
+    record_parts_of("demo")
+    raw = spec.open().raw
+    [part] = part_keys(raw, FEED, DAY)
+    manifest = raw.get(part.manifest)
+    raw.delete(part.manifest)
+
+    lost = ssmd("data", "verify", "--date", DAY.isoformat())
+    after = DataInventory.objects.get(feed__name=FEED, date=DAY, data_type="raw").status
+    raw.put_if_absent(part.manifest, manifest)
+    found = ssmd("data", "verify", "--date", DAY.isoformat())
+
+    assert (lost.code, after, found.code) == (8, "failed", 0)
+    assert "records 1 to 9 of" in lost.out
+    assert DataInventory.objects.get(feed__name=FEED, date=DAY, data_type="raw").status != "failed"
