@@ -29,6 +29,7 @@ def examine_log(folder: Path, *, is_growing: bool = False) -> Iterator[Finding]:
 
     A log that ends too early without another sign lacks its end mark: the shipper then marks a crash.
     """
+    shipped = Cursor(folder / SHIPPED).load()  # before the log: both go on while it is read
     paths = segments(folder)
     last: Record | None = None
     for path, following in zip(paths, [*paths[1:], None], strict=True):
@@ -36,7 +37,7 @@ def examine_log(folder: Path, *, is_growing: bool = False) -> Iterator[Finding]:
         findings, found = _examine_segment(path, folder.name, until_n, is_growing=is_growing)
         last = found or last
         yield from findings
-    last_n, shipped = last.n if last else 0, Cursor(folder / SHIPPED).load()
+    last_n = last.n if last else 0
     if last_n < shipped:
         yield Finding(str(paths[-1] if paths else folder), f"ends at record {last_n}; {shipped} were shipped")
     elif paths and not is_growing and (last is None or not is_end(last)):
@@ -47,7 +48,10 @@ def _examine_segment(
     path: Path, session: str, until_n: int | None, *, is_growing: bool
 ) -> tuple[list[Finding], Record | None]:
     """(what is wrong, the last record that can be read); `until_n` is the following segment's first n."""
-    data, first_n = path.read_bytes(), int(path.stem)
+    try:
+        data, first_n = path.read_bytes(), int(path.stem)
+    except FileNotFoundError:  # committed and trimmed since it was listed
+        return [], None
     try:
         header = records.read_header(data)
     except records.NotALog as error:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from archive.log_damage import examine_log, examine_logs
-from streaming.log_reader import CaptureLogError, CaptureLogReader, segments
+from streaming.dead_session import SHIPPED
+from streaming.log_reader import CaptureLogError, CaptureLogReader, Cursor, segments
 from tests.damage.day import log_in, read_log
 
 
@@ -52,3 +53,18 @@ def test_a_log_shorter_than_what_was_shipped_is_named(log: Path) -> None:
     problems = [finding.problem for finding in examine_log(log, is_growing=True)]
 
     assert any("were shipped" in problem for problem in problems)
+
+
+def test_a_log_that_is_shipped_on_while_it_is_read_is_sound(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, last_n = Path.read_bytes, read_log(log)[-1].n
+
+    def read_and_ship_on(path: Path) -> bytes:
+        data = read(path)
+        Cursor(log / SHIPPED).store(last_n + 66)
+        return data
+
+    monkeypatch.setattr(Path, "read_bytes", read_and_ship_on)
+
+    assert list(examine_log(log, is_growing=True)) == []
