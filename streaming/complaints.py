@@ -2,10 +2,16 @@
 
 import time
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 
+import msgspec
 import structlog
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
 
-from streaming import metrics
+from streaming import metrics, subjects
+from streaming.issues import Issue
 
 log = structlog.get_logger()
 
@@ -29,3 +35,11 @@ class Complaints:
         if now - self._said_at.get(key, -LOG_EVERY_SECONDS) >= LOG_EVERY_SECONDS:
             self._said_at[key] = now
             log.error(problem, about=about, count=self._unsaid.pop(key))
+
+    async def tell(self, client: Client | None, issues: Sequence[Issue], *, session: str) -> None:
+        """What the connector itself found odd, to whoever listens now: not only when the day is sealed."""
+        for issue in issues:
+            told = msgspec.json.encode({"session": session, **msgspec.structs.asdict(issue)})
+            with suppress(NatsError):
+                if client is not None:
+                    await client.publish(subjects.quality(self._feed, issue.kind.value), told)

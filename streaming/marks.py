@@ -102,6 +102,13 @@ class GapHealed(msgspec.Struct, tag_field="mark", tag="gap_healed", omit_default
     session: str = ""
 
 
+class WireDrift(msgspec.Struct, tag_field="mark", tag="wire_drift"):
+    """Frame `n` has a field, or is of a type, that nobody knows: the first such frame of the session."""
+
+    n: int
+    problem: str
+
+
 class ClockStep(msgspec.Struct, tag_field="mark", tag="clock_step"):
     """The wall clock was set by `step_ns`; from here on recv_ns is `ahead_ns` ahead of it, for it is never set back."""
 
@@ -137,6 +144,7 @@ Mark = (
     | ConnectionClose
     | GapOpen
     | GapClose
+    | WireDrift
     | RestTrades
     | GapHealed
     | ClockStep

@@ -6,7 +6,17 @@ A process calls `init_connector(feed)` and its like once, counts, and serves wha
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 MESSAGE_TYPES = ("trade", "orderbook", "ticker", "lifecycle", "control", "unknown")
-CONNECTOR_ERRORS = ("parse", "connect", "venue", "sequence", "publish", "capture", "auth", "watchdog")
+CONNECTOR_ERRORS = (
+    "parse",
+    "connect",
+    "venue",
+    "sequence",
+    "publish",
+    "capture",
+    "auth",
+    "watchdog",
+    "wire_drift",
+)
 SENT_TYPES = ("trade", "orderbook", "ticker", "status", "gap", "delta", "heartbeat", "ack", "error")
 BUCKETS = ("raw", "normalized")
 STORE_CALLS = ("put", "get", "head", "list", "delete", "verify", "clean")

@@ -167,7 +167,11 @@ class Publisher:
                 await self._offer(event, identity=identity_of(event), n=record.n)
             if self.normalizer.unmappable > unmappable:
                 self._cannot_be_read(record)
-            if self._with_raw and record.kind != Kind.MARK:
+            if record.kind == Kind.MARK:
+                await self._complaints.tell(
+                    self._client, self.normalizer.issues, session=self.normalizer.session
+                )
+            elif self._with_raw:
                 await self._offer_raw(record)
             self._outbox.passed(record.n)
             failpoints.reach("publisher.after_publish")

@@ -56,6 +56,11 @@ def raw(feed: str, raw_type: str) -> str:
     return f"{feed}.raw.{raw_type}"
 
 
+def quality(feed: str, kind: str) -> str:
+    """The subject of what was found wrong just now, as JSON; core NATS, kept by no stream: the log has it."""
+    return f"{feed}.quality.{kind}"
+
+
 def of_stream(feed: str) -> list[str]:
     """What the feed's stream keeps. Named one by one: `{feed}.>` would take its own republished messages in again."""
     return [f"{feed}.{token}.*" for token in (*MARKET_TOKENS, "checkpoint", "secmaster", "gap")]

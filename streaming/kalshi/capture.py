@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import structlog
 
-from streaming import capture_metrics, marks
+from streaming import capture_metrics, marks, metrics
 from streaming.capture_log import CaptureLog
 from streaming.kalshi.capture_config import CaptureConfig
 from streaming.kalshi.consequences import Consequences
@@ -18,6 +18,7 @@ from streaming.kalshi.overflow import Overflow
 from streaming.kalshi.plan import FIRST_LINE, Plan
 from streaming.kalshi.protocol_error import ProtocolError
 from streaming.kalshi.recent_trades import RecentTrades
+from streaming.kalshi.shape_watch import ShapeWatch
 from streaming.lifetime import result_of
 from streaming.recording import OpenGaps
 from streaming.records import Kind, Record
@@ -52,6 +53,7 @@ class Capture:
         self._desk = self._share(keyring or Keyring(config.credentials))
         self._reader = FollowedLog(capture_log.folder, self._fell_behind)
         self._counts = FrameCounts(config.feed)
+        self._shapes = ShapeWatch()
         self.recent_trades = RecentTrades()
         self.last_trade_ns = 0  # when the last one came
         self._end_is_expected = False
@@ -220,9 +222,17 @@ class Capture:
                 continue
             if (session := line.interpret(record)) is not None:
                 self._counts.add(session.frame_type, session.sent_ms, record.received_ns)
+                for problem in self._shapes.look(session.frame_type, record.payload):
+                    self._drifted(record, problem)
                 if session.frame_type == "trade":
                     self.recent_trades.note(record.payload)
                     self.last_trade_ns = record.received_ns
+
+    def _drifted(self, record: Record, problem: str) -> None:
+        """The venue has changed its wire: the frame is kept, and somebody should know before it hurts."""
+        metrics.CONNECTOR_ERRORS_TOTAL.labels(self._config.feed, "wire_drift").inc()
+        log.error("the wire has changed", problem=problem, record=record.n)
+        self._log.mark(marks.WireDrift(n=record.n, problem=problem), connection=record.connection)
 
     async def _send(self) -> None:
         for line in list(self._lines.values()):

@@ -138,7 +138,7 @@ class Normalizer:
         try:
             event = mapper.map(record, frame)
         except Unmappable as error:
-            self._mapper.noted.clear()  # what was odd besides is not the next frame's
+            mapper.noted.clear()  # what was odd besides is not the next frame's
             return self._cannot_be_read(record, error, ticker=frame.msg.market_ticker)
         if type(event) is MarketStatus:
             if not self._shard.owns(event.ticker):
@@ -230,6 +230,8 @@ class Normalizer:
                 return [self._clock_status(record, mark.ticker, Status.CLOSED, mark.at_ns)]
             case marks.RestTrades():
                 return self._rest_trades(record, mark)
+            case marks.WireDrift():
+                self._note(record, IssueKind.WIRE_DRIFT, f"{mark.problem}, first in record {mark.n}")
             case marks.ClockStep():
                 self._note(record, IssueKind.CLOCK_STEP, f"by {mark.step_ns} ns")
             case marks.GapOpen():

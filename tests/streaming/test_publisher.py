@@ -1,6 +1,8 @@
 import asyncio
+import json
 from pathlib import Path
 
+import nats
 import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
@@ -27,6 +29,7 @@ class Session:
         count: int = 300,
         notices: tuple[GapNotice, ...] = (),
         more: tuple[bytes, ...] = (),
+        told: tuple[marks.Mark, ...] = (),
     ) -> None:
         self.feed = f"feed-{abs(hash(str(folder))) % 10**9}"
         self.stream = StreamSpec(f"ssmd-{self.feed}", self.feed, max_bytes=64 * 1024**2)
@@ -36,6 +39,8 @@ class Session:
         for payload in more:
             log.append(payload, kind=Kind.TEXT, connection=1)
         log.append(b"{", kind=Kind.TEXT, connection=1)
+        for mark in told:
+            log.mark(mark)
         log.mark(marks.SessionEnd("stopped"))
         log.close()
         self.last_n = log.last_n
@@ -167,3 +172,19 @@ async def test_a_bus_that_comes_late_gets_everything(own_nats_server: NatsServer
     await running
 
     assert len(await published(own_nats_server.url, session.stream.name)) == 300
+
+
+async def test_a_changed_wire_is_told_to_whoever_listens(nats_server: str, tmp_path: Path) -> None:
+    session = Session(tmp_path / "s", count=1, told=(marks.WireDrift(n=1, problem="trade.venue_fee"),))
+    listener = await nats.connect(nats_server)
+    heard = await listener.subscribe(f"{session.feed}.quality.wire_drift")
+
+    await run_from_start(session, nats_server)
+
+    told = json.loads((await heard.next_msg(5)).data)
+    assert (told["session"], told["kind"], told["sample"]) == (
+        "s",
+        "wire_drift",
+        "trade.venue_fee, first in record 1",
+    )
+    await listener.close()

@@ -9,33 +9,11 @@ import msgspec
 import pytest
 
 from streaming.issues import IssueKind
-from streaming.kalshi import messages
 from streaming.kalshi.normalizer import Normalizer
+from streaming.kalshi.shape_watch import KNOWN, OUTER, READ
 from streaming.records import Kind, Record
 from tests.streaming.kalshi.frames import every_recording, recorded
 
-READ: dict[str, type[Any]] = {
-    "orderbook_snapshot": messages.Snapshot,
-    "orderbook_delta": messages.Delta,
-    "trade": messages.TradeMessage,
-    "ticker": messages.TickerMessage,
-    "market_lifecycle_v2": messages.Lifecycle,
-}
-OUTER = {"type", "id", "sid", "seq", "msg", "sending_ts_ms"}
-_DETAILS = "carried as it came, in MarketStatus.details"
-IGNORED: dict[str, dict[str, str]] = {
-    "ticker": {
-        "dollar_volume": "follows from the volume: half a dollar a contract in every recorded frame",
-        "dollar_open_interest": "follows from the open interest likewise",
-        "Clock": "the venue's own counter, without meaning outside; gone since 2026-03-12",
-    },
-    "market_lifecycle_v2": {
-        "additional_metadata": _DETAILS,
-        "exchange_index": _DETAILS,
-        "price_level_structure": _DETAILS,
-        "price_ranges": _DETAILS,
-    },
-}
 # Frames that hold no event of a market: raw keeps them.
 NO_EVENT = {"subscribed", "ok", "event_lifecycle"}
 DAYS_NS = {"mxgordon_oct2025": 1_759_350_000 * 10**9, "2026-02-12": 1_770_897_976 * 10**9}
@@ -44,9 +22,6 @@ NOW_NS = 1_786_401_938 * 10**9
 
 @pytest.mark.slow
 def test_no_recorded_field_is_unexplained(recordings: Path) -> None:
-    known = {
-        kind: set(struct.__struct_fields__) | set(IGNORED.get(kind, ())) for kind, struct in READ.items()
-    }
     unexplained: Counter[str] = Counter()
     seen: dict[str, set[str]] = {}
     for name in every_recording(recordings):
@@ -58,8 +33,7 @@ def test_no_recorded_field_is_unexplained(recordings: Path) -> None:
                 continue
             fields = outer["msg"].keys()
             seen.setdefault(kind, set()).update(fields)
-            if not fields <= known[kind]:
-                unexplained.update(f"{kind}.{field}" for field in fields - known[kind])
+            unexplained.update(f"{kind}.{field}" for field in fields - KNOWN[kind])
     assert unexplained == {}
     assert seen.keys() == READ.keys()
 
