@@ -23,6 +23,7 @@ from tests.archive.conftest import (
     make_config,
     read_all,
 )
+from tests.traced import traced
 
 
 def spoil(log: CaptureLog, *, segment: int) -> int:
@@ -95,6 +96,23 @@ def test_a_segment_that_the_connector_deletes_at_that_very_moment_is_no_trouble(
 
     assert (list(shipper._sessions), shipper._blocked) == ([log.folder], {})
     assert len(segments(log.folder)) < before
+
+
+def test_the_log_is_on_the_disk_before_the_archive_has_it(
+    session: SessionMaker, ship: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = session(segment_bytes=2_000)
+    add_trades(log, 40)
+    names = [path.name for path in segments(log.folder)]
+    calls = traced(monkeypatch)
+
+    ship()
+
+    [data] = [call for call in calls if call.startswith("link") and call.endswith(f"{41:020d}.jsonl.zst")]
+    before = calls[: calls.index(data)]
+    assert len(names) > 2
+    assert [name for name in names if f"fdatasync {name}" in before] == names
+    assert calls.index(data) < calls.index(data.replace(".jsonl.zst", ".json"))
 
 
 def test_a_log_of_another_environment_is_not_shipped(

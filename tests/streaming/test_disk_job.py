@@ -10,6 +10,7 @@ from streaming.disk_job import DiskJob
 from streaming.log_reader import CaptureLogReader, Cursor, segments
 from streaming.records import Kind
 from streaming.room import trim_shipped
+from tests.traced import traced
 
 
 class Counting(Disk):
@@ -85,3 +86,37 @@ def test_the_second_name_that_could_not_be_synced_is_the_last(tmp_path: Path) ->
     with pytest.raises(DiskFailed):
         for _ in range(60):
             log.append(b"frame", kind=Kind.TEXT, connection=1)
+
+
+def test_a_segment_is_begun_once_the_one_before_it_is_on_the_disk_and_has_its_name_before_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = os.open(tmp_path / "1.log", os.O_WRONLY | os.O_CREAT)
+    job = DiskJob(Disk(), handle=old, path=tmp_path / "2.log", data=b"header")
+    calls = traced(monkeypatch)
+
+    job.run()
+
+    assert calls == [
+        "fdatasync 1.log",
+        "write 2.log.new",
+        "fdatasync 2.log.new",
+        "replace 2.log",
+        f"fsync {tmp_path.name}",
+    ]
+    os.close(job.created)
+
+
+def test_no_segment_follows_one_that_could_not_be_synced(tmp_path: Path) -> None:
+    class Failing(Disk):
+        def sync(self, handle: int) -> None:
+            if os.fstat(handle).st_size == 0:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            super().sync(handle)
+
+    old = os.open(tmp_path / "1.log", os.O_WRONLY | os.O_CREAT)
+    job = DiskJob(Failing(), handle=old, path=tmp_path / "2.log", data=b"header")
+
+    job.run()
+
+    assert (job.sync_error is not None, job.created, (tmp_path / "2.log").exists()) == (True, -1, False)

@@ -12,6 +12,7 @@ from archive import directory_store
 from archive.directory_store import DirectoryStore
 from archive.objects import ObjectMissing, OtherContent, StoreError
 from archive.store import remove_leftovers
+from tests.traced import traced
 
 
 @pytest.fixture
@@ -28,6 +29,17 @@ def failing(code: int) -> Callable[..., None]:
 
 def files(store: DirectoryStore) -> list[str]:
     return sorted(path.name for path in store.root.rglob("*") if path.is_file())
+
+
+def test_an_object_is_on_the_disk_before_it_has_its_name_and_its_name_before_it_is_told_of(
+    store: DirectoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = traced(monkeypatch)
+
+    store.put_if_absent("a/b/c.json", b"x")
+
+    folders = ["mkdir a", "fsync raw", "mkdir b", "fsync a"]
+    assert calls == [*folders, "fsync tmp", "link c.json", "fsync b"]
 
 
 def test_what_a_kill_left_is_removed_when_it_is_old_and_objects_stay(store: DirectoryStore) -> None:
