@@ -18,12 +18,14 @@ class Design:
     # raw parts
     shipper_lock_is_respected: bool = True
     position_is_the_stores: bool = True
-    position_reads_seals: bool = True
+    position_reads_seals: bool = False  # it need not: readers merge what is shipped once more
     holes_are_filled_exactly: bool = True  # else a shipper goes on from the first hole as it pleases
     data_before_manifest: bool = True
     put_if_absent: bool = True
     parts_end_at_midnight: bool = True
-    overlaps_are_merged: bool = False  # else a day with overlapping parts is refused
+    overlaps_are_merged: bool = (
+        True  # by number, of which each has one content; else a day with overlapping parts is refused
+    )
     # the seal
     inputs_are_planned: bool = True
     plan_knows_ranges: bool = True  # else the last n of each session, and a hole before it refuses the day
