@@ -14,6 +14,7 @@ from archive.counted import counted
 from archive.objects import ObjectInfo, ObjectMissing, OtherContent, StoreError, checked_key, folder_of
 from registry.refusal import ExitCode, Reason, Refused
 from streaming import metrics
+from streaming.durable import make_folder
 
 KIND = "directory"
 _NO_LINKS = (EPERM, EOPNOTSUPP, ENOSYS)  # what FAT, SMB and some FUSE file systems say to link(2)
@@ -27,7 +28,7 @@ class DirectoryStore:
         self.root = root
         metrics.init_store(KIND)
         try:
-            root.mkdir(parents=True, exist_ok=True)
+            make_folder(root)
         except OSError as error:
             raise _unwritable(root, error) from error
         if not os.access(root, os.W_OK | os.X_OK):

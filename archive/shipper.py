@@ -22,7 +22,7 @@ from archive.store import OtherContent, Store, StoreError
 from registry.refusal import ExitCode, Reason, Refused
 from streaming import lifetime, metrics
 from streaming.capture_log import CaptureLogError, is_writer_alive, names_of, segments
-from streaming.durable import kept_damaged
+from streaming.durable import kept_damaged, make_folder
 from streaming.file_lock import FileLock, Locked
 from streaming.mend import mend_log
 
@@ -66,7 +66,7 @@ def run(config: ShipperConfig) -> None:
 def environment_lock(config: ShipperConfig) -> FileLock:
     """The lock that makes this process the environment's one shipper on this host."""
     try:
-        config.capture.mkdir(parents=True, exist_ok=True)
+        make_folder(config.capture)
         return FileLock(config.capture / LOCK)
     except Locked:
         problem = f"A shipper is already running for environment '{config.environment}' on {config.capture}"

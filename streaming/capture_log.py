@@ -15,6 +15,7 @@ from pathlib import Path
 from streaming import failpoints, marks, records
 from streaming.disk import Disk, DiskFailed, has_no_room
 from streaming.disk_job import DiskJob
+from streaming.durable import make_folder
 from streaming.file_lock import FileLock
 from streaming.log_reader import CaptureLogError as CaptureLogError
 from streaming.log_reader import CaptureLogReader as CaptureLogReader
@@ -59,7 +60,7 @@ class CaptureLog:
         schedule: Schedule | None = None,
         disk: Disk | None = None,
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self.folder = folder
         self.on_append: Callable[[], None] = _nothing
         self.on_stuck: Callable[[], None] = _nothing

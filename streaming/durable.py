@@ -13,6 +13,15 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def make_folder(folder: Path) -> None:
+    """Like mkdir -p, with every new folder's name forced to the disk."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
 def kept_damaged(folder: Path) -> list[Path]:
     """What was cut off damaged files of this folder: it stays until somebody has looked at it, and removed it."""
     return sorted(folder.glob("*.damaged*"))

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from registry.refusal import ExitCode, Reason, Refused
+from streaming.durable import make_folder
 from streaming.file_lock import FileLock, Locked, is_locked
 from streaming.kalshi.shards import ALL, Shard
 
@@ -24,7 +25,7 @@ class Seat:
         self._successor_path = folder / f"{shard_name}.successor"
         self._asking: FileLock | None = None
         self._seat: FileLock | None = None
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         try:
             self._seat = FileLock(self._lock_path)
         except Locked:

@@ -120,3 +120,13 @@ def test_no_segment_follows_one_that_could_not_be_synced(tmp_path: Path) -> None
     job.run()
 
     assert (job.sync_error is not None, job.created, (tmp_path / "2.log").exists()) == (True, -1, False)
+
+
+def test_the_folders_of_a_log_have_their_names_on_the_disk_before_its_first_segment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = traced(monkeypatch)
+
+    CaptureLog(tmp_path / "demo" / "s", environment="demo", session="s").close()
+
+    assert calls[:4] == ["mkdir demo", f"fsync {tmp_path.name}", "mkdir s", "fsync demo"]

@@ -42,6 +42,16 @@ def test_an_object_is_on_the_disk_before_it_has_its_name_and_its_name_before_it_
     assert calls == [*folders, "fsync tmp", "link c.json", "fsync b"]
 
 
+def test_a_new_archives_folder_has_its_name_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = traced(monkeypatch)
+
+    DirectoryStore(tmp_path / "archive" / "raw")
+
+    assert calls == ["mkdir archive", f"fsync {tmp_path.name}", "mkdir raw", "fsync archive"]
+
+
 def test_what_a_kill_left_is_removed_when_it_is_old_and_objects_stay(store: DirectoryStore) -> None:
     store.put_if_absent("a/b.json", b"x")
     for name, age in (("old", 7200), ("new", 0)):
