@@ -2,20 +2,17 @@
 
 import asyncio
 import json
-import re
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from ssmd.cli.main import run
 from streaming.kalshi.simulator.mischief.catalogue import CATALOGUE
+from streaming.kalshi.simulator.mischief.script import parse_script
 from tests.streaming.kalshi.simulator.conftest import Serving
 from tests.streaming.kalshi.simulator.test_server import HEADERS, dial, subscribe
 
@@ -64,28 +61,18 @@ async def test_orders_are_no_connection_of_the_ledger(serving: Serving, tmp_path
     assert {json.loads(line)["conn"] for line in ledger.read_text().splitlines()} == {1}
 
 
-@contextmanager
-def exchange(*words: str) -> Iterator[int]:
-    """The command as a process, which runs on uvloop; gives its port."""
-    code = "from ssmd.cli.main import main; main()"
-    with subprocess.Popen(
-        [sys.executable, "-c", code, "exchange", "start", "--port", "0", *words],
-        text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
-        assert process.stderr is not None
-        found = re.search(r"127\.0\.0\.1:(\d+)", process.stderr.readline())
-        assert found is not None
-        try:
-            yield int(found[1])
-        finally:
-            process.terminate()
-
-
-def test_a_script_orders_faults_of_a_process(tmp_path: Path) -> None:
+def test_a_script_orders_faults_on_the_loop_that_the_process_runs_on(
+    serving: Serving, tmp_path: Path
+) -> None:
     script = tmp_path / "faults.yaml"
     script.write_text("- {do: cut_frame, bytes: 5, at_frame: 3}\n")
-    with exchange("--faults", str(script), "--rate", "500") as port:
-        asyncio.run(until_cut(port))
+    faults = tuple(parse_script(script.read_text()))
+
+    async def cut() -> None:
+        async with serving(faults=faults) as service:
+            await until_cut(service.port)
+
+    uvloop.run(cut())
 
 
 async def test_the_command_orders_faults_while_it_runs(
