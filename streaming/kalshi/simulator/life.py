@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import chain, cycle, islice
 from types import MappingProxyType
 
 from streaming.kalshi.simulator import announcements, frames
@@ -221,12 +222,9 @@ class RandomLife:
     # --- out of the ordinary --------------------------------------------------------------
 
     def burst(self, count: int, now_us: int) -> list[Broadcast]:
-        """So many frames of order flow, all at once."""
-        happened: list[Broadcast] = []
-        flows = list(self._trading.values())
-        while flows and len(happened) < count:
-            happened += self._act(self._rng.choice(flows), now_us)
-        return happened
+        """So many changes of books, all at once: orders far from the market that come and go."""
+        pairs = [flow.come_and_go(now_us) for flow in self._trading.values()]
+        return list(islice(chain.from_iterable(cycle(pairs)), count + count % 2))
 
     def roll_over(self, coming: Iterable[Slot], *, lead_us: int, now_us: int) -> list[Broadcast]:
         """New markets that open together, and close together when the next ones open."""

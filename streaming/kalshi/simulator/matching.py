@@ -49,6 +49,11 @@ class OrderFlow:
         chosen = self._rng.sample(keys, min(len(keys), self._rng.randint(1, 4)))
         return [self._shrink(key, -self._orders[key][0], now_us) for key in chosen]
 
+    def come_and_go(self, now_us: int) -> tuple[Broadcast, Broadcast]:
+        """An order at the lowest price, and its cancellation: the book is as it was."""
+        named = self.market.ticker, self.market.market_id, "yes", self._grid[0]
+        return frames.delta(*named, 100, now_us), frames.delta(*named, -100, now_us)
+
     def clear(self) -> None:
         """Forget all orders."""
         self._orders.clear()

@@ -62,6 +62,7 @@ class Venue:
     def forget(self, ticker: str) -> None:
         """Show a market no longer, nor its event with the last of its markets."""
         event = self.markets.pop(ticker).event_ticker
+        self._hidden_until_us.pop(ticker, None)
         del self._of_event[event][ticker]
         if not self._of_event[event]:
             del self._of_event[event]

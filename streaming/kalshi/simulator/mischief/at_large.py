@@ -37,7 +37,7 @@ AT_LARGE: tuple[Kind, ...] = (
     _kind("limit_markets", "a subscription holds no more markets than these; more are error 26", "A31 A35", Level.EXCHANGE, whole("most", 0, 10**6, 1000)),
     _kind("pause_exchange", "trading stops; /exchange/status says so, or fails with this status", "A36", Level.EXCHANGE, whole("status", 200, 599, 200), number("resumes_in", 0, 10**7, 3600)),
     # --- markets (random ones) ----------------------------------------------------------------
-    _kind("burst", "so many frames at once", "A38", Level.EXCHANGE, whole("frames", 1, 10**6, 10_000), count=1),
+    _kind("burst", "so many changes of books at once (orders that come and go)", "A38", Level.EXCHANGE, whole("frames", 1, 10**6, 10_000), count=1),
     _kind(
         "unknown_markets", "frames of markets that nobody announced, spread over `seconds`", "A27", Level.EXCHANGE,
         whole("markets", 1, 10**6, 100), number("seconds", 0, 3600, 1),

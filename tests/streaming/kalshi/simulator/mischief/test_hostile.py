@@ -4,6 +4,7 @@ import asyncio
 import json
 import ssl
 import time
+from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -566,14 +567,19 @@ async def test_the_default_price_scale_flips_for_those_who_did_not_choose(servin
 # --- markets ----------------------------------------------------------------------------------
 
 
-async def test_a_burst_comes_at_once(serving: Serving) -> None:
+async def test_a_burst_comes_at_once_and_leaves_the_books_as_they_were(serving: Serving) -> None:
     async with serving(rate=1) as service, dial(service) as client:
-        await subscribe(client, "trade")
+        tickers = [one.ticker for one in service.exchange.venue.markets.values() if one.status == "active"]
+        await subscribe(client, "orderbook_delta", tickers=tuple(tickers))
         await read_until(client, "subscribed")
-        service.fault(do="burst", frames=5000)
-        frames = await read_on(client, 0.5)
+        service.fault(do="burst", frames=20_000)
+        frames = [json.loads(frame) for frame in await read_on(client, 1.0)]
 
-    assert len(frames) > 200
+    changes = [one["msg"] for one in frames if one["type"] == "orderbook_delta"]
+    assert len(changes) >= 20_000
+    sizes = Counter(change["delta_fp"] for change in changes)
+    assert sizes["1.00"] >= 10_000 and abs(sizes["1.00"] - sizes["-1.00"]) < 10
+    assert [one["seq"] for one in frames] == list(range(1, len(frames) + 1))
 
 
 async def test_hundreds_of_markets_roll_over_in_one_second(serving: Serving) -> None:
