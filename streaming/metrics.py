@@ -7,17 +7,10 @@ from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 MESSAGE_TYPES = ("trade", "orderbook", "ticker", "lifecycle", "control", "unknown")
 CONNECTOR_ERRORS = (
-    "parse",
-    "connect",
-    "venue",
-    "sequence",
-    "publish",
-    "capture",
-    "auth",
-    "watchdog",
-    "wire_drift",
-)
+    "parse", "connect", "venue", "sequence", "publish", "bus", "capture", "auth", "watchdog", "wire_drift",
+)  # fmt: skip
 SENT_TYPES = ("trade", "orderbook", "ticker", "status", "gap", "delta", "heartbeat", "ack", "error")
+BUS_REASONS = ("full", "no_stream", "drift", "old_server", "authorization", "permission", "other")
 BUCKETS = ("raw", "normalized")
 STORE_CALLS = ("put", "get", "head", "list", "delete", "verify", "clean")
 STORE_RESULTS = ("ok", "missing", "other", "failed", "retried")
@@ -61,6 +54,26 @@ CONNECTOR_TRADES_HEALED = Counter(
 CONNECTOR_CLOCK_SKEW = Gauge(
     "ssmd_connector_clock_skew_seconds",
     "This machine's clock minus the venue's, as of its last answer",
+    ["feed"],
+)
+
+# --- connector: the bus ----------------------------------------------------------------------------------------
+BUS_CONNECTED = Gauge("ssmd_connector_bus_connected", "1 while the bus is reached", ["feed"])
+BUS_REFUSES = Gauge("ssmd_connector_bus_refuses", "1 while the bus refuses what it is given", ["feed"])
+BUS_REFUSALS = Counter(
+    "ssmd_connector_bus_refusals_total", "Times that the bus refused a message or us", ["feed", "reason"]
+)
+BUS_REPEATS = Counter(
+    "ssmd_connector_bus_repeats_total", "Messages sent again because no acknowledgement came", ["feed"]
+)
+BUS_FILL = Gauge(
+    "ssmd_connector_bus_fill_ratio",
+    "Of the bytes that the stream may hold before it lets go the oldest",
+    ["feed"],
+)
+BUS_RAW_SKIPPED = Counter(
+    "ssmd_connector_bus_raw_skipped_total",
+    "Frames that live readers of raw miss: the bus was slow or away",
     ["feed"],
 )
 
@@ -160,6 +173,17 @@ def init_connector(feed: str) -> None:
     ):
         gauge.labels(feed)
     CONNECTOR_SYNC_SECONDS.labels(feed)
+    init_bus(feed)
+
+
+def init_bus(feed: str) -> None:
+    """Give every series of a connector's bus its 0."""
+    for gauge in (BUS_CONNECTED, BUS_REFUSES, BUS_FILL):
+        gauge.labels(feed)
+    for counter in (BUS_REPEATS, BUS_RAW_SKIPPED):
+        counter.labels(feed)
+    for reason in BUS_REASONS:
+        BUS_REFUSALS.labels(feed, reason)
 
 
 def init_gateway() -> None:

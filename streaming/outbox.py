@@ -12,10 +12,10 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from streaming.lifetime import comes_within
+from streaming.pace import ACK_WITHIN_SECONDS, Pace
+from streaming.refusals import reason_of_answer
 
-ACK_WITHIN_SECONDS = 2.0
 LOOK_AGAIN_SECONDS = 0.2
-WINDOW = 4096  # messages that may wait for their ack
 _HEADER_BYTES = 1024  # of a message's size: its identity; the server counts it, the library does not
 
 
@@ -27,6 +27,7 @@ class _Ack(msgspec.Struct):
 
 
 _ack = msgspec.json.Decoder(_Ack)
+_NO_STREAM: dict[str, object] = {"description": "no stream takes this subject"}
 
 
 @dataclass(slots=True)
@@ -49,6 +50,10 @@ def _nobody(seq: int, n: int, identity: str, received_ns: int, *, is_repeat: boo
     """Nobody wants to know."""
 
 
+def _tell_nobody(reason: str, problem: str) -> None:
+    """Nobody wants to know."""
+
+
 async def _at_once(_: Client) -> None:
     """Nothing has to be looked at before messages are sent again."""
 
@@ -64,18 +69,27 @@ class Outbox:
         client: Client,
         *,
         on_stored: OnStored = _nobody,
+        on_refused: Callable[[str, str], None] = _tell_nobody,
         before_repeating: Callable[[Client], Awaitable[None]] = _at_once,
     ) -> None:
         self._client = client
         self._reconnects = client.stats["reconnects"]
-        self._on_stored, self._before_repeating = on_stored, before_repeating
+        self._on_stored, self._on_refused = on_stored, on_refused
+        self._before_repeating = before_repeating
+        self._pace = Pace()
         self._inbox = client.new_inbox()
         self._waiting: dict[int, _Message] = {}
         self._last_token = 0
         self._offered_n = 0
         self._room = asyncio.Event()
         self._catching_up = asyncio.Lock()
+        self._was_refused = False  # and what was is to be sent again, before anything new
         self.refused: str = ""
+        self.repeated = 0  # messages sent again
+
+    def refuse(self, why: str) -> None:
+        """The bus said, not in an answer, that it does not take what it is sent."""
+        self.refused = why
 
     async def open(self) -> None:
         """Listen for acks."""
@@ -109,7 +123,7 @@ class Outbox:
         return self._offered_n if oldest is None else max(oldest.n - 1, 0)
 
     @property
-    def _is_refused(self) -> bool:
+    def is_refused(self) -> bool:
         """While the stream refuses one message, later ones must not overtake it."""
         return bool(self.refused and self._waiting)
 
@@ -137,7 +151,7 @@ class Outbox:
     async def _its_turn(self) -> None:
         """Until something new may go out; nothing is awaited between the last look and the return."""
         while True:
-            while len(self._waiting) >= WINDOW or not self._client.is_connected or self._is_refused:
+            while len(self._waiting) >= self._pace.window or not self._client.is_connected or self.is_refused:
                 self._room.clear()
                 await self._wait_for_room()
             if not self._is_behind:
@@ -147,7 +161,11 @@ class Outbox:
     @property
     def _is_behind(self) -> bool:
         """Whether older messages have to be sent again first."""
-        return self._catching_up.locked() or self._client.stats["reconnects"] != self._reconnects
+        return self._was_refused or self._catching_up.locked() or self._is_reconnected
+
+    @property
+    def _is_reconnected(self) -> bool:
+        return bool(self._client.stats["reconnects"] != self._reconnects)
 
     def passed(self, n: int) -> None:
         """All messages of the records up to n were offered."""
@@ -160,16 +178,20 @@ class Outbox:
         if self._is_behind:
             await self._catch_up()
             return
-        before = time.monotonic() - ACK_WITHIN_SECONDS
-        await self._repeat([(token, one) for token, one in self._waiting.items() if one.sent_at <= before])
+        before = self._pace.lost_before(time.monotonic())
+        overdue = [(token, one) for token, one in self._waiting.items() if one.sent_at <= before]
+        # A stream that refuses is asked with its oldest message only: what it takes then keeps its order.
+        await self._repeat(overdue[:1] if self.refused else overdue)
 
     async def _catch_up(self) -> None:
         """After a reconnect, before anything new: else the stream would hold a market's events in another order."""
         async with self._catching_up:
-            while (reconnects := self._client.stats["reconnects"]) != self._reconnects:
+            while self._was_refused or self._is_reconnected:
+                self._was_refused, reconnects = False, self._client.stats["reconnects"]
                 try:
                     await self._before_repeating(self._client)
                 except (NatsError, TimeoutError):
+                    self._was_refused = True
                     await asyncio.sleep(LOOK_AGAIN_SECONDS)
                     return
                 await self._repeat(list(self._waiting.items()))
@@ -182,6 +204,7 @@ class Outbox:
                 return  # the rest would overtake what has to be sent again on the new connection
             if token in self._waiting:
                 message.sent_at = time.monotonic()
+                self.repeated += 1
                 await self._send(token, message)
 
     async def _wait_for_room(self) -> None:
@@ -203,15 +226,14 @@ class Outbox:
         token = int(answer.subject.rpartition(".")[2])
         if token not in self._waiting:
             return
-        ack = (
-            _ack.decode(answer.data)
-            if answer.data
-            else _Ack(error={"description": "no stream takes this subject"})
-        )
+        ack = _ack.decode(answer.data) if answer.data else _Ack(error=_NO_STREAM)
         if ack.error:
             self.refused = str(ack.error.get("description", ack.error))
+            self._on_refused(reason_of_answer(ack.error if answer.data else None), self.refused)
             return  # a full or missing stream: repeated until somebody mends it
         message = self._waiting.pop(token)
-        self.refused = ""
+        if self.refused:
+            self.refused, self._was_refused = "", bool(self._waiting)
+        self._pace.answered(message.sent_at, time.monotonic())
         self._room.set()
         self._on_stored(ack.seq, message.n, message.identity, message.received_ns, is_repeat=ack.duplicate)

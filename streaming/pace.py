@@ -21,7 +21,9 @@ class Pace:
         self._answered_at, self._newest_answered = now, max(self._newest_answered, sent_at)
         if now - sent_at <= QUICK_SECONDS:
             self.window = min(self.window + 1, MOST)
-        elif now - sent_at > SLOW_SECONDS and sent_at >= self._narrowed_at:  # once for all that was on the way
+        elif (
+            now - sent_at > SLOW_SECONDS and sent_at >= self._narrowed_at
+        ):  # once for all that was on the way
             self.window, self._narrowed_at = max(self.window // 2, LEAST), now
 
     def lost_before(self, now: float) -> float:

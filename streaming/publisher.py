@@ -11,6 +11,7 @@ from nats.errors import Error as NatsError
 
 from registry.refusal import Refused
 from streaming import failpoints, metrics, subjects, transport, wire
+from streaming.bus_connection import BusConnection, close
 from streaming.bus_losses import BusLosses, Mark
 from streaming.capture_log import CaptureLogReader, Cursor
 from streaming.complaints import Complaints
@@ -26,8 +27,10 @@ from streaming.store_watch import StoreWatch
 log = structlog.get_logger()
 
 BATCH_BYTES = 128 * 1024  # of log read at a time: the loop's other tasks run between batches
+MOST_UNSENT_BYTES = 4 * 1024 * 1024
 STORE_EVERY_SECONDS = 0.2
 DRAIN_SECONDS = 10.0
+MEND_EVERY_SECONDS = 1.0
 LOOK_EVERY_SECONDS = 3.0  # at what the bus still holds; at every reconnect and contradicting ack besides
 
 
@@ -57,15 +60,22 @@ class Publisher:
         self._watch = StoreWatch(stream.name)
         self.losses = BusLosses(self._feed, session, mark)
         self._writing_ended: asyncio.Event | None = None
-        self._look_due = 0.0  # monotonic
+        self._look_due = self._mend_due = 0.0  # monotonic
+        self._repeated = 0
         self._published = metrics.CONNECTOR_PUBLISHED.labels(self._feed)
 
     async def run(self, nats_url: str, writing_ended: asyncio.Event) -> None:
         """Publish until the log has ended and everything of it is acknowledged, or the bus cannot be reached then."""
         self._writing_ended = writing_ended
-        if not await self._connect(nats_url, writing_ended):
+        bus = BusConnection(nats_url, self._stream, look=self._look, on_denied=self._denied)
+        self._client = await bus.until_reached(writing_ended)
+        if self._client is None:
             return
-        keeper = asyncio.create_task(self._keep(nats_url), name="keep cursor")
+        self._outbox = Outbox(
+            self._client, on_stored=self._stored, on_refused=bus.refusals.note, before_repeating=self._look
+        )
+        await self._outbox.open()
+        keeper = asyncio.create_task(self._keep(bus), name="keep cursor")
         publishing = asyncio.create_task(self._publish_log(writing_ended), name="publish log")
         try:
             await self._until_drained(publishing, keeper, writing_ended)
@@ -73,7 +83,7 @@ class Publisher:
             keeper.cancel()
             publishing.cancel()
             self._store()
-            await _close(self._client)
+            await close(self._client)
 
     async def _until_drained(
         self,
@@ -91,41 +101,6 @@ class Publisher:
         for task in (publishing, keeper):
             if task.done():
                 task.result()
-
-    async def _connect(self, url: str, writing_ended: asyncio.Event) -> bool:
-        """The bus may be away when capture starts; it is waited for as long as the session lasts.
-
-        A bus that is there at the start and is not what it should be ends the session; one that comes later does
-        not: by then there is a recording to lose.
-        """
-        is_start = True
-        while not writing_ended.is_set():
-            try:
-                self._client = await self._reach(url)
-            except (NatsError, OSError, TimeoutError) as error:
-                log.warning("bus not reachable", error=str(error) or type(error).__name__)
-            except Refused as refused:
-                log.error("bus refused", reasons=[str(reason) for reason in refused.reasons])
-                if is_start:
-                    raise
-            else:
-                self._outbox = Outbox(self._client, on_stored=self._stored, before_repeating=self._look)
-                await self._outbox.open()
-                return True
-            is_start = False
-            await comes_within(writing_ended, 1)
-        return False
-
-    async def _reach(self, url: str) -> Client:
-        client = await transport.connect(url, name="connector")
-        try:
-            await transport.ensure_stream(client, self._stream)
-            await self._look(client)
-            stay_cancelled()
-        except BaseException:
-            await _close(client)
-            raise
-        return client
 
     async def _publish_log(self, writing_ended: asyncio.Event) -> None:
         await self._announce()
@@ -212,28 +187,37 @@ class Publisher:
     async def _offer_raw(self, record: Record) -> None:
         """The frame as it came, to whoever listens now; kept by no stream, acknowledged by nobody."""
         assert self._client is not None
-        with suppress(NatsError):
+        if self._client.pending_data_size > MOST_UNSENT_BYTES:  # nothing else would ever push back on these
+            metrics.BUS_RAW_SKIPPED.labels(self._feed).inc()
+            return
+        try:
             kind = raw_type(self.normalizer.frame_type)
             await self._client.publish(subjects.raw(self._feed, kind), record.payload)
+        except NatsError:
+            metrics.BUS_RAW_SKIPPED.labels(self._feed).inc()
 
     async def _drain(self) -> None:
         assert self._outbox is not None
         while self._outbox.waiting:
             await asyncio.sleep(0.02)
 
-    async def _keep(self, url: str) -> None:
+    async def _keep(self, bus: BusConnection) -> None:
         assert self._outbox is not None
         while True:
             await asyncio.sleep(STORE_EVERY_SECONDS)
             self._store()
             await self._outbox.repeat_overdue()
-            if self._outbox.refused:
-                log.warning("bus does not store", reason=self._outbox.refused)
-                await self._mend_stream()
+            bus.measure(self._client, is_refused=self._outbox.is_refused)
             if self._client is not None and self._client.is_closed:
-                await self._replace_client(url)
+                await self._replace_client(bus)
+            elif self._outbox.is_refused and time.monotonic() >= self._mend_due:
+                await self._mend_stream(bus)
             elif self._watch.is_suspicious or time.monotonic() >= self._look_due:
-                await self._look_in_passing()
+                await self._look_in_passing(bus)
+
+    def _denied(self, why: str) -> None:
+        if self._outbox is not None:
+            self._outbox.refuse(why)
 
     def _stored(self, seq: int, n: int, identity: str, received_ns: int, *, is_repeat: bool) -> None:
         self._published.inc()
@@ -249,31 +233,29 @@ class Publisher:
             self.losses.tell(hole, is_log_open=is_log_open)
             self.fresh.set()
 
-    async def _look_in_passing(self) -> None:
+    async def _look_in_passing(self, bus: BusConnection) -> None:
         assert self._client is not None
         with suppress(NatsError, TimeoutError):
             await self._look(self._client)
         if self._watch.is_missing:
             log.error("the stream is gone", stream=self._stream.name)
-            await self._mend_stream()
+            await self._mend_stream(bus)
 
-    async def _mend_stream(self) -> None:
-        """Somebody may have deleted the stream: make it again; anything else is for an operator."""
+    async def _mend_stream(self, bus: BusConnection) -> None:
         assert self._client is not None
-        with suppress(NatsError, TimeoutError, Refused):
-            await transport.ensure_stream(self._client, self._stream)
-            await self._look(self._client)
+        self._mend_due = time.monotonic() + MEND_EVERY_SECONDS
+        await bus.mend(self._client)
 
-    async def _replace_client(self, url: str) -> None:
+    async def _replace_client(self, bus: BusConnection) -> None:
         """The library gives up for ever on some errors of the server; we do not."""
         assert self._outbox is not None
         log.warning("bus closed the connection", error=str(self._client.last_error) if self._client else "")
         with suppress(NatsError, OSError, TimeoutError, Refused):
-            client = await self._reach(url)
+            client = await bus.reach()
             try:
                 await self._outbox.move(client)
             except BaseException:
-                await _close(client)
+                await close(client)
                 raise
             self._client = client
 
@@ -289,11 +271,5 @@ class Publisher:
         except OSError as error:  # an older cursor only overstates what is unpublished
             log.warning("cursor not stored", error=str(error))
         metrics.CONNECTOR_PUBLISHED_LAST_N.labels(self._feed).set(floor)
-
-
-async def _close(client: Client | None) -> None:
-    if client is None:
-        return
-    with suppress(NatsError, OSError, TimeoutError):
-        async with asyncio.timeout(2):
-            await client.close()
+        repeated, self._repeated = self._repeated, self._outbox.repeated
+        metrics.BUS_REPEATS.labels(self._feed).inc(self._repeated - repeated)

@@ -1,5 +1,6 @@
 """Where each event is published: the one builder of NATS subjects, and the one escape of tickers."""
 
+import hashlib
 import re
 from functools import lru_cache
 
@@ -7,6 +8,9 @@ from streaming.events import BookDelta, BookSnapshot, Event, GapNotice, MarketSt
 
 _UNSAFE = re.compile(rb"[^A-Za-z0-9_-]")
 _ESCAPED = re.compile(rb"=([0-9A-F]{2})")
+_NOTHING = "="
+# Of a token: 200 characters of four bytes each. The server closes the connection of whoever sends a line of 4,096 bytes.
+_LONGEST = 2_400
 
 # The subject tokens that carry events of one market, besides `checkpoint`.
 MARKET_TOKENS = ("trade", "orderbook", "status", "ticker")
@@ -14,12 +18,16 @@ MARKET_TOKENS = ("trade", "orderbook", "status", "ticker")
 
 @lru_cache(maxsize=65_536)  # tickers come again with every frame
 def escape(text: str) -> str:
-    """`text` as one subject token or one folder of an object key: every other byte becomes =XX."""
+    """`text` as one subject token or one folder of an object key: every other byte becomes =XX, no text at all `=`."""
+    if not text:
+        return _NOTHING
     return _UNSAFE.sub(lambda byte: b"=%02X" % byte[0][0], text.encode()).decode()
 
 
 def unescape(token: str) -> str:
     """What `escape` was given."""
+    if token == _NOTHING:
+        return ""
     return _ESCAPED.sub(lambda code: bytes.fromhex(code[1].decode()), token.encode()).decode()
 
 
@@ -43,12 +51,20 @@ def token_of(event: Event) -> str:
 def address(feed: str, event: Event) -> str:
     """The subject of an event, e.g. `kalshi.trade.KXBTC15M-26JUL191145-45`."""
     last = event.cause if isinstance(event, GapNotice) else event.ticker
-    return f"{feed}.{token_of(event)}.{escape(last)}"
+    return f"{feed}.{token_of(event)}.{_token(last)}"
 
 
 def of_market(feed: str, token: str, ticker: str) -> str:
     """The subject of one market's events of one kind."""
-    return f"{feed}.{token}.{escape(ticker)}"
+    return f"{feed}.{token}.{_token(ticker)}"
+
+
+def _token(text: str) -> str:
+    """What is longer than any ticker is cut, and told apart by a hash of the whole; the event has all of it."""
+    escaped = escape(text)
+    if len(escaped) <= _LONGEST:
+        return escaped
+    return f"{escaped[: _LONGEST - 66]}=={hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def raw(feed: str, raw_type: str) -> str:

@@ -1,9 +1,12 @@
 """The bus: a connection to it, and the stream that a feed's events are kept in."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nats.aio.client import Client
+from nats.errors import AuthorizationError
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import RePublish, StreamConfig
 from nats.js.errors import BadRequestError, NotFoundError
@@ -47,43 +50,87 @@ class StreamSpec:
 
 
 CONNECT_WITHIN_SECONDS = 3.0
+PING_SECONDS, MOST_PINGS = 2, 2  # a dead server is noticed after 6 s; by the library's default after minutes
+DENIED_PAUSE_SECONDS = 10.0  # between two attempts with credentials that the server does not take
+
+OnError = Callable[[Exception], None]
 
 
-async def connect(url: str, *, name: str) -> Client:
-    """A client that never gives up once connected; raises TimeoutError when there is no server now."""
-    async with asyncio.timeout(CONNECT_WITHIN_SECONDS):
-        return await _connect(url, name)
+def _nobody(error: Exception) -> None:
+    """Nobody wants to know."""
 
 
-async def _connect(url: str, name: str) -> Client:
+async def connect(url: str, *, name: str, on_error: OnError = _nobody) -> Client:
+    """A client that never gives up once connected; raises TimeoutError, or what the server said, when there is none.
+
+    `on_error` is told what the server or the library complains of from then on.
+    """
+    errors = _Errors(on_error)
+    try:
+        async with asyncio.timeout(CONNECT_WITHIN_SECONDS):
+            client = await _connect(url, name, errors)
+    except TimeoutError:
+        if isinstance(errors.last, NatsError):
+            raise errors.last from None
+        raise
+    errors.is_connected = True
+    return client
+
+
+class _Errors:
+    """The library hands over every failed attempt, and waits for us before the next one."""
+
+    def __init__(self, on_error: OnError) -> None:
+        self._on_error = on_error
+        self.last: Exception | None = None
+        self.is_connected = False
+
+    async def take(self, error: Exception) -> None:
+        """Told or kept; attempts that cannot succeed before somebody acts are slowed down."""
+        self.last = error
+        if self.is_connected:
+            self._on_error(error)
+        if is_denied(error):
+            await asyncio.sleep(DENIED_PAUSE_SECONDS)
+
+
+def is_denied(error: Exception) -> bool:
+    """Whether the server does not take our credentials."""
+    text = str(error).lower()
+    return isinstance(error, AuthorizationError) or "authorization" in text or "authentication" in text
+
+
+async def _connect(url: str, name: str, errors: _Errors) -> Client:
     client = Client()
 
     async def drop_unsent() -> None:
         # The library would send what it still holds before we can repeat what came before it: out of order.
         client._pending, client._pending_data_size = [], 0
 
-    await client.connect(
-        url,
-        name=name,
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=0.25,
-        ping_interval=2,  # the default notices a dead server after minutes
-        max_outstanding_pings=2,
-        connect_timeout=2,
-        pending_size=0,  # while the server is away, publishing fails at once instead of piling up
-        error_cb=_quiet,
-        disconnected_cb=drop_unsent,
-    )
+    try:
+        await client.connect(
+            url,
+            name=name,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.25,
+            ping_interval=PING_SECONDS,
+            max_outstanding_pings=MOST_PINGS,
+            connect_timeout=2,
+            pending_size=0,  # while the server is away, publishing fails at once instead of piling up
+            error_cb=errors.take,
+            disconnected_cb=drop_unsent,
+        )
+    except BaseException:
+        if client._transport is not None:
+            client._transport.close()
+        raise
     return client
-
-
-async def _quiet(_: Exception) -> None:
-    """The library would log every failed attempt; callers watch `is_connected`."""
 
 
 _CHECKED = (
     "subjects", "retention", "storage", "discard", "max_age", "max_bytes", "max_msgs", "max_msgs_per_subject",
-    "max_msg_size", "duplicate_window", "num_replicas", "no_ack", "allow_direct", "republish",
+    "max_msg_size", "duplicate_window", "num_replicas", "no_ack", "allow_direct", "republish", "mirror", "sources",
+    "subject_transform", "sealed",
 )  # fmt: skip
 
 

@@ -151,7 +151,7 @@ async def with_session(
 def no_bus() -> Iterator[None]:
     """The bus refuses at once: what it costs to wait for one is not what is tested here."""
 
-    async def refuses(url: str, *, name: str) -> Client:
+    async def refuses(url: str, *, name: str, **_: Any) -> Client:
         raise OSError(f"no bus for {name} at {url}")
 
     connect, transport.connect = transport.connect, refuses

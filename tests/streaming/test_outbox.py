@@ -8,7 +8,8 @@ import nats
 import pytest
 
 from streaming import transport
-from streaming.outbox import WINDOW, Outbox, _Message
+from streaming.outbox import Outbox, _Message
+from streaming.pace import MOST
 from streaming.transport import StreamSpec
 from tests.running import NatsServer
 from tests.streaming.bus import stored
@@ -73,13 +74,13 @@ async def test_the_same_identity_is_stored_once(nats_server: str, spec: StreamSp
 async def test_more_than_the_window_is_never_in_flight(nats_server: str, spec: StreamSpec) -> None:
     client, outbox = await opened(nats_server, spec)
     most = 0
-    for n in range(1, 2 * WINDOW):
+    for n in range(1, 2 * MOST):
         await outbox.publish(f"{spec.feed}.trade.A", b"x", identity=f"s.{n}.0", n=n)
         most = max(most, outbox.waiting)
     await until(lambda: not outbox.waiting)
 
-    assert most <= WINDOW
-    assert len(await stored(nats_server, spec.name)) == 2 * WINDOW - 1
+    assert most <= MOST
+    assert len(await stored(nats_server, spec.name)) == 2 * MOST - 1
     await client.close()
 
 

@@ -16,7 +16,7 @@ def test_an_escaped_text_comes_back(text: str) -> None:
     assert subjects.unescape(subjects.escape(text)) == text
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+@given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_an_escaped_text_is_one_token_without_wildcards(text: str) -> None:
     assert _TOKEN.match(subjects.escape(text))
 
@@ -34,10 +34,24 @@ def test_two_texts_never_share_a_token(one: str, other: str) -> None:
         ("a*b>c d\r\n", "a=2Ab=3Ec=20d=0D=0A"),
         ("=2E", "=3D2E"),
         ("é", "=C3=A9"),
+        ("", "="),
     ],
 )
 def test_tickers_are_escaped_as_the_design_says(ticker: str, token: str) -> None:
     assert subjects.escape(ticker) == token
+
+
+def test_a_text_that_is_longer_than_any_ticker_is_cut_and_told_apart() -> None:
+    tokens = [subjects.of_market("f", "trade", "X" * 5_000 + end) for end in ("a", "b")]
+
+    assert tokens[0] != tokens[1]
+    assert all(len(token) < 2_500 and _TOKEN.match(token.split(".")[2]) for token in tokens)
+
+
+def test_a_ticker_of_200_characters_is_never_cut() -> None:
+    token = subjects.of_market("f", "trade", "\U0001f600" * 200).split(".")[2]
+
+    assert subjects.unescape(token) == "\U0001f600" * 200
 
 
 @given(any_of.events)

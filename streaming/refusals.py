@@ -1,0 +1,54 @@
+"""What the bus refuses: every time counted by its kind, once a minute said, and shown for as long as it lasts."""
+
+from collections.abc import Mapping
+
+import structlog
+
+from registry.refusal import ExitCode, Refused
+from streaming import metrics, transport
+from streaming.complaints import Complaints
+
+log = structlog.get_logger()
+
+# JetStream's err_code: account or server resources, memory, file storage, a limit of the stream.
+_FULL = frozenset({10002, 10023, 10028, 10047, 10077})
+
+
+def reason_of_answer(error: Mapping[str, object] | None) -> str:
+    """The kind of a publishing's negative answer; None is the answer of a bus where no stream takes the subject."""
+    if error is None:
+        return "no_stream"
+    return "full" if error.get("err_code") in _FULL else "other"
+
+
+def reason_of_error(error: Exception) -> str:
+    """The kind of what was raised when the bus was reached; empty where it is only away."""
+    if isinstance(error, Refused):
+        return "old_server" if error.exit_code == ExitCode.UNAVAILABLE else "drift"
+    if transport.is_denied(error):
+        return "authorization"
+    return "permission" if "permissions violation" in str(error).lower() else ""
+
+
+class Refusals:
+    """One feed's."""
+
+    def __init__(self, feed: str) -> None:
+        self._feed = feed
+        self._complaints = Complaints(feed)
+        self.reason = ""  # while the bus refuses
+        metrics.init_bus(feed)
+
+    def note(self, reason: str, problem: str) -> None:
+        """The bus refused something."""
+        self.reason = reason
+        metrics.BUS_REFUSALS.labels(self._feed, reason).inc()
+        metrics.BUS_REFUSES.labels(self._feed).set(1)
+        self._complaints.note("bus", reason, problem=f"the bus refuses: {problem[:300]}")
+
+    def over(self) -> None:
+        """It takes what it is given again."""
+        if self.reason:
+            log.info("the bus takes events again", feed=self._feed, refused_for=self.reason)
+        self.reason = ""
+        metrics.BUS_REFUSES.labels(self._feed).set(0)
