@@ -51,6 +51,7 @@ class StreamSpec:
 
 CONNECT_WITHIN_SECONDS = 3.0
 PING_SECONDS, MOST_PINGS = 2, 2  # a dead server is noticed after 6 s; by the library's default after minutes
+UNSENT_BYTES = 0  # that the library may hold while the server is away: it would send them out of order
 DENIED_PAUSE_SECONDS = 10.0  # between two attempts with credentials that the server does not take
 
 OnError = Callable[[Exception], None]
@@ -116,7 +117,7 @@ async def _connect(url: str, name: str, errors: _Errors) -> Client:
             ping_interval=PING_SECONDS,
             max_outstanding_pings=MOST_PINGS,
             connect_timeout=2,
-            pending_size=0,  # while the server is away, publishing fails at once instead of piling up
+            pending_size=UNSENT_BYTES,  # while the server is away, publishing fails at once instead of piling up
             error_cb=errors.take,
             disconnected_cb=drop_unsent,
         )

@@ -47,10 +47,12 @@ class NatsServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        options = ["-js", "-a", "127.0.0.1", "-p", str(self.port), "-sd", str(self._folder)]
         log = (self._folder / "nats.log").open("ab")
-        self._process = subprocess.Popen([str(_BIN / "nats-server"), *options], stdout=log, stderr=log)
+        self._process = subprocess.Popen([str(_BIN / "nats-server"), *self.options()], stdout=log, stderr=log)
         until(self._listens, what="nats-server listens")
+
+    def options(self) -> list[str]:
+        return ["-js", "-a", "127.0.0.1", "-p", str(self.port), "-sd", str(self._folder)]
 
     def stop(self) -> None:
         if self._process is not None:

@@ -7,17 +7,23 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
+
+import nats
+from nats.aio.client import Client
+from nats.js import JetStreamContext
 
 from archive.shipper import Shipper, ShipperConfig
 from archive.store import DirectoryStore
 from streaming import marks
 from streaming.capture_log import CaptureLog
-from streaming.events import BookDelta, BookSnapshot, GapNotice, Trade
+from streaming.events import BookDelta, BookSnapshot, Event, GapNotice, Trade
 from streaming.log_reader import CaptureLogReader, Cursor
 from streaming.publisher import Publisher
 from streaming.records import Kind
 from streaming.transport import StreamSpec
+from tests.chaos.tcp_proxy import TcpProxy
 from tests.faults.capture_rig import gaps_of
 from tests.faults.proof import Outcome
 from tests.oracle import Archived, read_archive
@@ -30,16 +36,50 @@ SESSION = "lossy-20260101T000000Z-abc123"
 STEP = 40  # frames, half of them trades
 
 
+class HardNats(NatsServer):
+    """A nats-server with settings of its own, for which life is made hard."""
+
+    def __init__(self, folder: Path, settings: str = "") -> None:
+        super().__init__(folder)
+        self._settings = folder / "nats.conf"
+        self.set(settings)
+
+    def set(self, settings: str) -> None:
+        """What it is told from the next start, or `signal(SIGHUP)`, on."""
+        self._settings.write_text(settings)
+
+    def options(self) -> list[str]:
+        return ["-c", str(self._settings), *super().options()]
+
+    def signal(self, number: int) -> None:
+        """SIGSTOP, SIGCONT, SIGHUP."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """As a power switch would, but for the disk's cache."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(10)
+        self._process = None
+
+
 class Life:
     """One session with its own bus; each step touches prices that no other step touches."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(
+        self, home: Path, *, settings: str = "", is_proxied: bool = False, with_raw: bool = False
+    ) -> None:
         home.mkdir()
         self.home = home
+        self.patience = 20.0  # seconds until everything must be on the bus
+        self.is_proxied = is_proxied
         self.feed = f"lossy-{uuid4().hex[:8]}"
         self.spec = StreamSpec(f"ssmd-{self.feed}", self.feed, max_bytes=64 * 1024**2)
         (home / "nats").mkdir()
-        self.server = NatsServer(home / "nats")
+        self.server = HardNats(home / "nats", settings)
+        self.url = self.server.url  # that the publisher is given
+        self.proxy = TcpProxy(self.server.port)
         self.log = CaptureLog(home / "capture" / SESSION, environment="capture", session=SESSION)
         self.log.mark(
             marks.SessionStart(self.feed, "capture", 1, "0" * 64, "v2", "ws://127.0.0.1:1", "0.1.0", {})
@@ -50,7 +90,7 @@ class Life:
             Cursor(self.log.folder / "published.cursor"),
             session=SESSION,
             stream=self.spec,
-            with_raw=False,
+            with_raw=with_raw,
             notices=[],
             mark=self.log.mark,
         )
@@ -74,7 +114,7 @@ class Life:
     async def settle(self) -> None:
         """Until everything recorded so far is on the bus."""
         cursor = Cursor(self.log.folder / "published.cursor")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(self.patience):
             while cursor.load() < self.log.last_n:
                 await asyncio.sleep(0.02)
 
@@ -95,6 +135,31 @@ class Life:
         await self.stop_bus()
         shutil.rmtree(self.home / "nats" / "jetstream")
         shutil.copytree(self.home / "older", self.home / "nats" / "jetstream")
+
+    def record(self, *frames: bytes) -> None:
+        """Frames of the test's own."""
+        for frame in frames:
+            self.log.append(frame, kind=Kind.TEXT, connection=1)
+        self.publisher.fresh.set()
+
+    @property
+    def client(self) -> Client:
+        """The publisher's."""
+        assert self.publisher._client is not None
+        return self.publisher._client
+
+    @asynccontextmanager
+    async def operator(self) -> AsyncIterator[JetStreamContext]:
+        """Somebody with a connection of his own, past the proxy."""
+        client = await nats.connect(self.server.url, connect_timeout=2)
+        try:
+            yield client.jetstream(timeout=2)
+        finally:
+            await client.close()
+
+    async def events(self) -> list[Event]:
+        """What the stream holds."""
+        return await published(self.server.url, self.spec.name)
 
     async def until_marked(self, is_handled: bool) -> None:
         """Give the loss time to be found out."""
@@ -125,10 +190,10 @@ class Life:
         shipper.work()
         return read_archive(store, self.feed)
 
-    async def outcome(self, risen: Mapping[str, float]) -> Outcome:
+    async def outcome(self, risen: Mapping[str, float], *found: str) -> Outcome:
         """The verdict: trades exact or within what the notices own up to, books right, gaps marked."""
         archive = await asyncio.to_thread(self.archive)
-        events = await published(self.server.url, self.spec.name)
+        events = await self.events()
         notices = [event for event in events if isinstance(event, GapNotice)]
         faults = judge_trades(archive, [event for event in events if isinstance(event, Trade)], notices)
         faults += judge_order(events)
@@ -137,21 +202,24 @@ class Life:
         also = (
             () if books == books_of_frames(frames) else ("the books of the bus are not those of the frames",)
         )
-        return Outcome(gaps_of(archive), dict(risen), tuple(faults), also)
+        return Outcome(gaps_of(archive), dict(risen), tuple(faults), (*found, *also))
 
 
 @asynccontextmanager
-async def life(home: Path) -> AsyncIterator[Life]:
+async def life(home: Path, **options: Any) -> AsyncIterator[Life]:
     """A running bus and session; at the end of the block both have ended, the bus last."""
-    one = Life(home)
+    one = Life(home, **options)
     one.server.start()
-    running = asyncio.create_task(one.publisher.run(one.server.url, one.ended))
-    try:
-        yield one
-    finally:
-        one.ended.set()
-        await running
-        one.server.stop()
+    async with one.proxy:
+        if one.is_proxied:
+            one.url = one.url.replace(str(one.server.port), str(one.proxy.port))
+        running = asyncio.create_task(one.publisher.run(one.url, one.ended))
+        try:
+            yield one
+        finally:
+            one.ended.set()
+            await asyncio.gather(running, return_exceptions=not running.done())
+            one.server.stop()
 
 
 async def finish(one: Life) -> None:
