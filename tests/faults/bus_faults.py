@@ -52,7 +52,7 @@ def proven(
 
 async def _lived(home: Path, act: Act, is_handled: bool, options: dict[str, Any]) -> Outcome:
     async with life(home, **options) as one:
-        one.patience = 15 if is_handled else 2
+        one.patience = 15 if is_handled else 1.5
         with watched() as risen:
             also = await act(one)
             await finish(one)

@@ -68,12 +68,18 @@ class Life:
     """One session with its own bus; each step touches prices that no other step touches."""
 
     def __init__(
-        self, home: Path, *, settings: str = "", is_proxied: bool = False, with_raw: bool = False
+        self,
+        home: Path,
+        *,
+        settings: str = "",
+        is_proxied: bool = False,
+        with_raw: bool = False,
+        user: str = "",
     ) -> None:
         home.mkdir()
         self.home = home
         self.patience = 20.0  # seconds until everything must be on the bus
-        self.is_proxied = is_proxied
+        self.is_proxied, self.user = is_proxied, user
         self.feed = f"lossy-{uuid4().hex[:8]}"
         self.spec = StreamSpec(f"ssmd-{self.feed}", self.feed, max_bytes=64 * 1024**2)
         (home / "nats").mkdir()
@@ -213,6 +219,8 @@ async def life(home: Path, **options: Any) -> AsyncIterator[Life]:
     async with one.proxy:
         if one.is_proxied:
             one.url = one.url.replace(str(one.server.port), str(one.proxy.port))
+        if one.user:
+            one.url = one.url.replace("//", f"//{one.user}@")
         running = asyncio.create_task(one.publisher.run(one.url, one.ended))
         try:
             yield one

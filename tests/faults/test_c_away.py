@@ -108,6 +108,7 @@ async def _killed(one: Life) -> Sequence[str]:
 
 
 @fault("C2")
+@pytest.mark.slow
 def test_a_bus_that_is_killed_in_a_burst_loses_nothing_and_doubles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +128,7 @@ async def _frozen(one: Life) -> Sequence[str]:
 
 
 @fault("C3")
+@pytest.mark.slow
 def test_a_frozen_bus_is_noticed_and_what_it_took_meanwhile_is_stored_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
