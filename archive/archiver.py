@@ -107,6 +107,8 @@ class Archiver:
     async def work(self, stop: asyncio.Event) -> None:
         """Archive until asked to stop, then what is on the bus by then."""
         metrics.ARCHIVER_LAG.labels(self._config.feed).set_function(self._lag_seconds)
+        used = metrics.ARCHIVER_RETENTION_USED.labels(self._config.feed)
+        used.set_function(lambda: self._lag_seconds() / self._config.retention_seconds)
         halting = asyncio.create_task(self._halt_in_time(stop))
         try:
             await self._in_thread(self._committer.bind)

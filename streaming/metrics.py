@@ -116,6 +116,11 @@ ARCHIVER_RECORDS = Counter(
 ARCHIVER_LAG = Gauge(
     "ssmd_archiver_lag_seconds", "Age of the oldest message on the bus that is not archived", ["feed"]
 )
+ARCHIVER_RETENTION_USED = Gauge(
+    "ssmd_archiver_retention_used_ratio",
+    "That age in relation to how long the bus keeps a message: at 1 it is lost to the provisional parts",
+    ["feed"],
+)
 ARCHIVER_BEHIND = Gauge("ssmd_archiver_pending_messages", "Messages of the stream not read yet", ["feed"])
 ARCHIVER_POSITION = Gauge("ssmd_archiver_position", "Up to which message the stream is archived", ["feed"])
 ARCHIVER_HEALTHY = Gauge("ssmd_archiver_healthy", "1 while the stream is there and read", ["feed"])
@@ -145,7 +150,7 @@ ARCHIVER_STORE_ERRORS = Counter(
 )
 
 _ARCHIVER = (
-    ARCHIVER_LAG, ARCHIVER_BEHIND, ARCHIVER_POSITION, ARCHIVER_HEALTHY, ARCHIVER_POISON, ARCHIVER_HOLES,
+    ARCHIVER_LAG, ARCHIVER_RETENTION_USED, ARCHIVER_BEHIND, ARCHIVER_POSITION, ARCHIVER_HEALTHY, ARCHIVER_POISON, ARCHIVER_HOLES,
     ARCHIVER_HOLE_MESSAGES, ARCHIVER_NEW_LIVES, ARCHIVER_RESTARTS, ARCHIVER_CONFLICTS, ARCHIVER_DAMAGED,
     ARCHIVER_STORE_ERRORS,
 )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from streaming import pace, publisher
+from streaming.outbox import Outbox, _Message
 from tests.faults.lossy_bus import Life, finish, life
 from tests.faults.proof import Outcome, prove, watched
 
@@ -68,3 +69,13 @@ async def until(holds: Callable[[], object], *, seconds: float = 8) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+async def _forget(outbox: Outbox, messages: Sequence[tuple[int, _Message]]) -> None:
+    """An outbox that takes for stored what it once sent."""
+    outbox._waiting.clear()
+
+
+def forget(patched: pytest.MonkeyPatch) -> None:
+    """Take the repeating away."""
+    patched.setattr(Outbox, "_repeat", _forget)

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import threading
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ class HardNats(NatsServer):
     """A nats-server with settings of its own, for which life is made hard."""
 
     def __init__(self, folder: Path, settings: str = "") -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
         super().__init__(folder)
         self._settings = folder / "nats.conf"
         self.set(settings)
@@ -75,32 +77,46 @@ class Life:
         is_proxied: bool = False,
         with_raw: bool = False,
         user: str = "",
+        make_server: Callable[[Path], "HardNats"] | None = None,
+        replicas: int = 1,
+        max_bytes: int = 64 * 1024**2,
     ) -> None:
         home.mkdir()
         self.home = home
         self.patience = 20.0  # seconds until everything must be on the bus
         self.is_proxied, self.user = is_proxied, user
         self.feed = f"lossy-{uuid4().hex[:8]}"
-        self.spec = StreamSpec(f"ssmd-{self.feed}", self.feed, max_bytes=64 * 1024**2)
-        (home / "nats").mkdir()
-        self.server = HardNats(home / "nats", settings)
+        self.spec = StreamSpec(f"ssmd-{self.feed}", self.feed, replicas, max_bytes)
+        self.server = make_server(home) if make_server else HardNats(home / "nats", settings)
         self.url = self.server.url  # that the publisher is given
         self.proxy = TcpProxy(self.server.port)
-        self.log = CaptureLog(home / "capture" / SESSION, environment="capture", session=SESSION)
+        self.ended = asyncio.Event()
+        self.begin(SESSION, with_raw=with_raw)
+
+    def begin(self, session: str, *, notices: Sequence[GapNotice] = (), with_raw: bool = False) -> None:
+        """A session: its log and its publisher, which has to be run."""
+        self.log = CaptureLog(self.home / "capture" / session, environment="capture", session=session)
         self.log.mark(
             marks.SessionStart(self.feed, "capture", 1, "0" * 64, "v2", "ws://127.0.0.1:1", "0.1.0", {})
         )
-        self.ended = asyncio.Event()
-        self.publisher = Publisher(
-            CaptureLogReader(self.log.folder),
-            Cursor(self.log.folder / "published.cursor"),
-            session=SESSION,
+        self.publisher = self.publisher_of(session, notices=notices, with_raw=with_raw)
+        self._seq = self._steps = 0
+
+    def publisher_of(
+        self, session: str, *, notices: Sequence[GapNotice] = (), with_raw: bool = False
+    ) -> Publisher:
+        """One that takes up a session's log where its cursor stands."""
+        folder = self.home / "capture" / session
+        cursor = Cursor(folder / "published.cursor")
+        return Publisher(
+            CaptureLogReader(folder, from_n=cursor.load() + 1),
+            cursor,
+            session=session,
             stream=self.spec,
             with_raw=with_raw,
-            notices=[],
+            notices=list(notices),
             mark=self.log.mark,
         )
-        self._seq = self._steps = 0
 
     async def step(self, *, is_published: bool = True) -> None:
         """Record some frames; wait until they are on the bus."""
@@ -167,16 +183,16 @@ class Life:
         """What the stream holds."""
         return await published(self.server.url, self.spec.name)
 
-    async def until_marked(self, is_handled: bool) -> None:
+    async def until_marked(self, *, seconds: float) -> None:
         """Give the loss time to be found out."""
-        before = time.monotonic()
-        while time.monotonic() - before < (8 if is_handled else 4):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
             reader, found = CaptureLogReader(self.log.folder), b""
             while records := reader.read():
                 found += b"".join(record.payload for record in records if record.kind == Kind.MARK)
             if b'"stream_hole"' in found:
                 break
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.05)
 
     def archive(self) -> list[Archived]:
         """Everything recorded, from the raw archive."""
@@ -216,18 +232,25 @@ async def life(home: Path, **options: Any) -> AsyncIterator[Life]:
     """A running bus and session; at the end of the block both have ended, the bus last."""
     one = Life(home, **options)
     one.server.start()
-    async with one.proxy:
-        if one.is_proxied:
-            one.url = one.url.replace(str(one.server.port), str(one.proxy.port))
-        if one.user:
-            one.url = one.url.replace("//", f"//{one.user}@")
-        running = asyncio.create_task(one.publisher.run(one.url, one.ended))
-        try:
+    try:
+        async with one.proxy, _published(one):
             yield one
-        finally:
-            one.ended.set()
-            await asyncio.gather(running, return_exceptions=not running.done())
-            one.server.stop()
+    finally:
+        await asyncio.to_thread(one.server.stop)
+
+
+@asynccontextmanager
+async def _published(one: Life) -> AsyncIterator[None]:
+    if one.is_proxied:
+        one.url = one.url.replace(str(one.server.port), str(one.proxy.port))
+    if one.user:
+        one.url = one.url.replace("//", f"//{one.user}@")
+    running = asyncio.create_task(one.publisher.run(one.url, one.ended))
+    try:
+        yield
+    finally:
+        one.ended.set()
+        await running
 
 
 async def finish(one: Life) -> None:

@@ -16,7 +16,7 @@ from streaming.bus_connection import BusConnection
 from streaming.events import Trade
 from streaming.outbox import Outbox, _Message
 from tests.faults.b_venue import Session, Venue, a_venue, config_for
-from tests.faults.bus_faults import REPEATS, proven, until
+from tests.faults.bus_faults import REPEATS, forget, proven, until
 from tests.faults.capture_rig import Rig
 from tests.faults.lossy_bus import HardNats, Life
 from tests.faults.proof import Outcome, fault, prove, watched
@@ -31,15 +31,6 @@ TRADES = 40
 async def _give_up(bus: BusConnection, given_up: asyncio.Event) -> Client:
     """A publisher that needs its bus at the start."""
     return await bus.reach()
-
-
-async def _forget(outbox: Outbox, messages: Sequence[tuple[int, _Message]]) -> None:
-    """An outbox that takes for stored what it once sent."""
-    outbox._waiting.clear()
-
-
-def forget(patched: pytest.MonkeyPatch) -> None:
-    patched.setattr(Outbox, "_repeat", _forget)
 
 
 async def _send_trades(venue: Venue, first: int) -> None:
@@ -69,7 +60,15 @@ def test_a_session_that_starts_without_a_bus_records_and_publishes_later(
 
 async def _started_without(home: Path) -> Outcome:
     home.mkdir()
-    rig, server = Rig(home), HardNats(home)
+    server = HardNats(home / "nats")
+    try:
+        return await _start_without(home, server)
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+async def _start_without(home: Path, server: HardNats) -> Outcome:
+    rig = Rig(home)
     also, position = list[str](), metrics.CONNECTOR_PUBLISHED_LAST_N.labels(FEED)
     position.set(0)
     async with a_venue(rig) as venue:
@@ -87,7 +86,6 @@ async def _started_without(home: Path) -> Outcome:
     if not recorded:
         also.append("nothing is recorded without a bus")
     events = await published(server.url, f"ssmd-{FEED}")
-    await asyncio.to_thread(server.stop)
     await asyncio.to_thread(rig.ship)
     outcome = rig.outcome(risen, *also)
     trades = [event for event in events if isinstance(event, Trade)]

@@ -11,14 +11,12 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js.api import StreamConfig
 
-from registry.refusal import Refused
 from streaming import metrics, transport
 from streaming.bus_connection import BusConnection
 from streaming.outbox import Outbox
-from streaming.transport import StreamSpec
-from tests.faults.bus_faults import ANY, proven, refusals, until
+from tests.faults.bus_faults import proven, refusals, until
+from tests.faults.bus_starts import SPEC, not_refused, of_any, refuses
 from tests.faults.lossy_bus import HardNats, Life
 from tests.faults.proof import Outcome, fault, prove, samples, watched
 
@@ -107,7 +105,6 @@ def test_a_stream_that_is_deleted_while_events_come_is_made_again(
 
 # --- at the start ------------------------------------------------------------------------------------------
 
-SPEC = StreamSpec("ssmd-start", "start", max_bytes=2**26)
 WRONG: dict[str, dict[str, Any]] = {
     "lets go nothing": {"discard": "new"},
     "in memory": {"storage": "memory"},
@@ -124,62 +121,19 @@ WRONG: dict[str, dict[str, Any]] = {
 }
 
 
-async def _start(url: str) -> Client | None:
-    """As a session does."""
-
-    async def look(client: Client) -> None:
-        """There is nothing to compare."""
-
-    bus = BusConnection(url, SPEC, look=look, on_denied=lambda why: None)
-    async with asyncio.timeout(1):
-        return await bus.until_reached(asyncio.Event())
-
-
-async def refuses(url: str) -> bool:
-    """Whether a session is refused with what is wrong."""
-    try:
-        client = await _start(url)
-    except Refused:
-        return True
-    if client is not None:
-        await client.close()
-    return False
-
-
-def _any(risen: dict[str, float]) -> dict[str, float]:
-    return {key.replace(SPEC.feed, ANY): rise for key, rise in risen.items()}
-
-
-async def not_refused(url: str, wrong: dict[str, StreamConfig]) -> list[str]:
-    """Which of these streams a session starts with."""
-    operator = await transport.connect(url, name="operator")
-    js, found = operator.jetstream(), []
-    for name, config in wrong.items():
-        await js.add_stream(config)
-        if not await refuses(url):
-            found.append(f"{name}: not refused")
-        await js.delete_stream(SPEC.name)
-    await operator.close()
-    return found
-
-
 @fault("C9")
 def test_a_stream_that_is_not_what_the_environment_says_is_refused_at_the_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hard_nats: HardNats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = HardNats(tmp_path)
-    server.start()
-
     def scenario(is_handled: bool) -> Outcome:
         with monkeypatch.context() as patched, watched() as risen:
             wrong = {name: dataclasses.replace(SPEC.config(), **change) for name, change in WRONG.items()}
             if not is_handled:
                 patched.setattr(transport, "_CHECKED", ())
-            also = asyncio.run(not_refused(server.url, wrong))
-        return Outcome(metrics=_any(risen), also=tuple(also))
+            also = asyncio.run(not_refused(hard_nats.url, wrong))
+        return Outcome(metrics=of_any(risen), also=tuple(also))
 
     prove(scenario, gaps=(), metric=refusals("drift"), at_least=len(WRONG))
-    server.stop()
 
 
 @asynccontextmanager
@@ -210,7 +164,7 @@ def test_a_server_that_ignores_what_it_does_not_know_is_refused(monkeypatch: pyt
             if not is_handled:
                 patched.setattr(transport, "OLDEST_SERVER", (2, 0))
             also = asyncio.run(start())
-        return Outcome(metrics=_any(risen), also=tuple(also))
+        return Outcome(metrics=of_any(risen), also=tuple(also))
 
     metrics.init_bus(SPEC.feed)
     prove(scenario, gaps=(), metric=refusals("old_server"))

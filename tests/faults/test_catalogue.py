@@ -9,6 +9,8 @@ import pytest
 FOLDER = Path(__file__).parent
 CLAIMED = [
     *(f"B{number}" for number in range(1, 18)),
+    *(f"C{number}" for number in range(1, 20) if number != 10),
+    *(f"D{number}" for number in range(1, 11)),
     *(f"E{number}" for number in range(1, 22)),
     *(f"F{number}" for number in range(1, 16)),
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from nats.js.errors import NotFoundError
 
-from streaming import transport
+from streaming import publisher, transport
 from streaming.store_watch import StoreWatch
 from tests.faults.lossy_bus import Life, finish, life
 from tests.faults.proof import Outcome, fault, prove, watched
@@ -27,6 +27,7 @@ def proven(home: Path, damage: Damage, *, why: str, monkeypatch: pytest.MonkeyPa
 
     def scenario(is_handled: bool) -> Outcome:
         with monkeypatch.context() as patched:
+            patched.setattr(publisher, "LOOK_EVERY_SECONDS", 0.3)
             if not is_handled:
                 patched.setattr(StoreWatch, "look", _no_look)
             return asyncio.run(_live(home / str(is_handled), damage, is_handled))
@@ -42,7 +43,7 @@ async def _live(home: Path, damage: Damage, is_handled: bool) -> Outcome:
             await one.step()
             await damage(one)
             await one.step()
-            await one.until_marked(is_handled)
+            await one.until_marked(seconds=8 if is_handled else 1)
             await one.step()
             await finish(one)
         any_feed = {key.replace(one.feed, "any"): value for key, value in risen.items()}
