@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from streaming.old_sessions import end_old_sessions
 from tests.faults.bus_faults import ANY, PUBLISHED
 from tests.faults.lossy_bus import SESSION, STEP, Life, finish

@@ -7,7 +7,7 @@ from typing import Any
 import nats
 import pytest
 
-from streaming import transport
+from streaming import pace, transport
 from streaming.outbox import Outbox, _Message
 from streaming.pace import MOST
 from streaming.transport import StreamSpec
@@ -126,6 +126,35 @@ async def test_a_stream_that_vanished_loses_nothing_once_it_is_made_again(
     await until(lambda: not outbox.waiting)
 
     assert [identity for _, _, identity in await stored(nats_server, spec.name)] == ["s.1.0", "s.2.0"]
+    await client.close()
+
+
+async def test_a_stream_that_refuses_is_asked_with_the_oldest_message_and_keeps_its_order(
+    nats_server: str, spec: StreamSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "ACK_WITHIN_SECONDS", 0.05)
+    refused = list[str]()
+    client = await transport.connect(nats_server, name="test")
+    await transport.ensure_stream(client, spec)
+    outbox = Outbox(client, on_refused=lambda reason, problem: refused.append(reason))
+    await outbox.open()
+    await client.jetstream().delete_stream(spec.name)
+    for n in range(1, 101):
+        await outbox.publish(f"{spec.feed}.trade.A", b"x", identity=f"s.{n}.0", n=n)
+    await until(lambda: len(refused) == 100)
+    await asyncio.sleep(0.06)
+
+    await outbox.repeat_overdue()
+    await until(lambda: len(refused) == 101)
+    await transport.ensure_stream(client, spec)
+    repeating = asyncio.create_task(_keep_repeating(outbox))
+    await outbox.publish(f"{spec.feed}.trade.A", b"x", identity="s.101.0", n=101)
+    await until(lambda: not outbox.waiting)
+    repeating.cancel()
+
+    found = [identity for _, _, identity in await stored(nats_server, spec.name)]
+    assert found == [f"s.{n}.0" for n in range(1, 102)]
+    assert set(refused) == {"no_stream"}
     await client.close()
 
 

@@ -1,4 +1,6 @@
+import asyncio
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import nats
@@ -8,6 +10,7 @@ from nats.js.api import StreamConfig
 from registry.refusal import Refused
 from streaming import transport
 from streaming.transport import StreamSpec
+from tests.faults.lossy_bus import HardNats
 
 
 @pytest.fixture
@@ -86,3 +89,13 @@ async def test_a_stream_whose_subjects_another_one_takes_is_refused(
 async def test_an_absent_server_is_an_error_within_seconds() -> None:
     with pytest.raises((TimeoutError, OSError, nats.errors.Error)):
         await transport.connect("nats://127.0.0.1:1", name="test")
+
+
+async def test_a_server_that_does_not_take_our_credentials_says_so(tmp_path: Path) -> None:
+    server = HardNats(tmp_path, "authorization: {user: us, password: right}\n")
+    await asyncio.to_thread(server.start)
+
+    with pytest.raises(nats.errors.Error, match=r"(?i)authorization"):
+        await transport.connect(server.url.replace("//", "//us:wrong@"), name="test")
+
+    await asyncio.to_thread(server.stop)
