@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 
 import structlog
 from nats.aio.client import Client
@@ -28,10 +29,11 @@ class BusConnection:
         *,
         look: Callable[[Client], Awaitable[None]],
         on_denied: Callable[[str], None],
+        note_file: Path | None = None,
     ) -> None:
         self._url, self._stream = url, stream
         self._look, self._on_denied = look, on_denied
-        self.refusals = Refusals(stream.feed)
+        self.refusals = Refusals(stream.feed, note_file)
 
     async def until_reached(self, given_up: asyncio.Event) -> Client | None:
         """The bus may be away when capture starts; it is waited for as long as the session lasts.
@@ -45,6 +47,7 @@ class BusConnection:
                 return await self.reach()
             except (NatsError, OSError, TimeoutError) as error:
                 log.warning("bus not reachable", error=str(error) or type(error).__name__)
+                self.refusals.away()
             except Refused as refused:
                 log.error("bus refused", reasons=[str(reason) for reason in refused.reasons])
                 if is_start:
@@ -86,7 +89,9 @@ class BusConnection:
         """Show how it stands."""
         is_connected = client is not None and client.is_connected
         metrics.BUS_CONNECTED.labels(self._stream.feed).set(float(is_connected))
-        if is_connected and not is_refused:
+        if not is_connected:
+            self.refusals.away()
+        elif not is_refused:
             self.refusals.over()
 
     def _heard(self, error: Exception) -> None:

@@ -38,7 +38,7 @@ class CaptureLogReader:
         self, folder: Path, *, from_n: int = 1, on_trimmed: Callable[[int, int], object] | None = None
     ) -> None:
         """`on_trimmed` is told the first and last n that were deleted before they were read; without it, an error."""
-        self._folder = folder
+        self._folder = self.folder = folder
         self._on_trimmed = on_trimmed
         self._next_n = from_n
         self._path: Path | None = None

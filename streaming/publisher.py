@@ -22,6 +22,7 @@ from streaming.lifetime import comes_within, stay_cancelled
 from streaming.notices import identity_of, oversize_notices, with_books
 from streaming.outbox import Outbox
 from streaming.records import Kind, Record
+from streaming.refusals import NOTE
 from streaming.store_watch import StoreWatch
 
 log = structlog.get_logger()
@@ -67,7 +68,13 @@ class Publisher:
     async def run(self, nats_url: str, writing_ended: asyncio.Event) -> None:
         """Publish until the log has ended and everything of it is acknowledged, or the bus cannot be reached then."""
         self._writing_ended = writing_ended
-        bus = BusConnection(nats_url, self._stream, look=self._look, on_denied=self._denied)
+        bus = BusConnection(
+            nats_url,
+            self._stream,
+            look=self._look,
+            on_denied=self._denied,
+            note_file=self._reader.folder.parent / NOTE,
+        )
         self._client = await bus.until_reached(writing_ended)
         if self._client is None:
             return
@@ -228,6 +235,7 @@ class Publisher:
         hole = await self._watch.look(client)
         stay_cancelled()
         self._look_due = time.monotonic() + LOOK_EVERY_SECONDS
+        metrics.BUS_FILL.labels(self._feed).set(self._watch.fill)
         if hole is not None:
             is_log_open = self._writing_ended is not None and not self._writing_ended.is_set()
             self.losses.tell(hole, is_log_open=is_log_open)

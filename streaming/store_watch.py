@@ -28,6 +28,7 @@ class StoreWatch:
         self._deleted: set[int] = set()
         self._one_at_a_time = asyncio.Lock()
         self.is_missing = False
+        self.fill = 0.0  # of the bytes that the stream may hold
 
     @property
     def is_suspicious(self) -> bool:
@@ -60,6 +61,7 @@ class StoreWatch:
             self.is_missing, self._created = True, None
             return self._lose_from(0, why="deleted")
         self.is_missing = False
+        self.fill = found.state.bytes / max(found.config.max_bytes or 0, 1)
         before, self._created = self._created, found.created
         if before is not None and before != found.created:
             self._deleted = set()

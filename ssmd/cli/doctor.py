@@ -20,6 +20,7 @@ from ssmd.cli.table import render, size
 from ssmd.key_check import key_usable
 from ssmd.runtime.embedded import OLDEST_NATS, find_nats, find_valkey, nats_version, port_is_free
 from ssmd.runtime.home import is_held
+from streaming.refusals import NOTE
 
 # Capture stops being safe when the disk is full: below the first, say so; below the second, do not start.
 _WARN_FREE, _FAIL_FREE = 10 * 10**9, 10**9
@@ -212,6 +213,15 @@ def programs() -> Iterator[Finding]:
         yield Finding("programs", "warn", f"{state.name} is {state.state}", f"Its log is {log}.")
 
 
+def bus() -> Iterator[Finding]:
+    """What connectors last said of their bus: they record without it, and nothing live comes of that."""
+    notes = sorted((Path(settings.SSMD_HOME) / "capture").glob(f"*/{NOTE}"))
+    for note in notes:
+        since, _, problem = note.read_text().strip().partition(" ")
+        remedy = "What is recorded is safe; `ssmd_connector_bus_refusals_total` on /metrics counts by kind."
+        yield Finding("bus", "warn", f"{note.parent.name}, since {since}: {problem}", remedy)
+
+
 def gaps() -> Iterator[Finding]:
     """Losses that go on now and that nobody planned."""
     if registry_ready():
@@ -236,5 +246,6 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     valkey,
     ports,
     programs,
+    bus,
     gaps,
 )

@@ -1,3 +1,4 @@
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -7,7 +8,7 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from registry.refusal import ExitCode, Reason, Refused
-from streaming.refusals import Refusals, reason_of_answer, reason_of_error
+from streaming.refusals import NOTE, Refusals, reason_of_answer, reason_of_error
 
 NO_SPACE = {"code": 503, "err_code": 10077, "description": "maximum bytes exceeded"}
 
@@ -59,3 +60,17 @@ def test_a_refusal_is_counted_each_time_said_once_and_shown_until_it_is_over() -
     assert value("ssmd_connector_bus_refuses", feed=feed) == 1
     refusals.over()
     assert value("ssmd_connector_bus_refuses", feed=feed) == 0
+
+
+def test_what_lasts_is_noted_for_the_doctor_until_it_is_over(tmp_path: Path) -> None:
+    note = tmp_path / NOTE
+    refusals = Refusals(f"feed-{uuid4().hex[:6]}", note)
+
+    refusals.away()
+    assert note.read_text().endswith(" the bus is not reached\n")
+    refusals.note("full", "maximum bytes exceeded")
+    refusals.away()
+    assert note.read_text().endswith(" the bus refuses: maximum bytes exceeded\n")
+    refusals.over()
+
+    assert not note.exists()

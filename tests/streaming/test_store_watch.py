@@ -191,3 +191,11 @@ async def test_what_makes_room_for_newer_messages_is_no_hole(own_nats_server: Na
 
     state = (await watched.client.jetstream().stream_info("ssmd-small")).state
     assert state.first_seq > 1
+
+
+async def test_how_full_the_stream_is_can_be_seen(watched: Watched) -> None:
+    await watched.publish(100)
+
+    await watched.look()
+
+    assert 0 < watched.watch.fill < 0.01

@@ -13,6 +13,7 @@ from django.conf import LazySettings
 from registry.models import DataGap, Feed
 from ssmd.cli import doctor
 from ssmd.runtime import home
+from streaming.refusals import NOTE
 
 Ssmd = Callable[..., Any]
 
@@ -101,3 +102,13 @@ def test_programs_are_asked_for_only_while_ssmd_up_runs(ssmd: Ssmd, tmp_path: Pa
     os.close(lock)
 
     assert ("programs" in alone, starting["programs"]) == (False, "warn")
+
+
+def test_what_a_connector_says_of_its_bus_is_shown(ssmd: Ssmd, settings: LazySettings) -> None:
+    folder = Path(settings.SSMD_HOME) / "capture" / "demo"
+    folder.mkdir(parents=True)
+    (folder / NOTE).write_text("2026-11-28T08:00:00Z the bus refuses: maximum bytes exceeded\n")
+
+    answer = ssmd("doctor")
+
+    assert "demo, since 2026-11-28T08:00:00Z: the bus refuses: maximum bytes exceeded" in answer.out
