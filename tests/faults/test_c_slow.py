@@ -89,7 +89,9 @@ async def _lost_at_first(one: Life) -> Sequence[str]:
     return [] if order else ["all came in order: this fault did not happen"]
 
 
-def _read_back(home: Path, act: Act, off: Off, monkeypatch: pytest.MonkeyPatch, *, metric: str) -> Outcome:
+def proven_archived(
+    home: Path, act: Act, off: Off, monkeypatch: pytest.MonkeyPatch, *, metric: str
+) -> Outcome:
     """Judged is what the archiver made of the stream: each event once, in the order of the records."""
 
     def scenario(is_handled: bool) -> Outcome:
@@ -97,12 +99,12 @@ def _read_back(home: Path, act: Act, off: Off, monkeypatch: pytest.MonkeyPatch, 
             patched.setattr(pace, "ACK_WITHIN_SECONDS", 0.3)
             if not is_handled:
                 off(patched)
-            return asyncio.run(_read_back_once(home / str(is_handled), act))
+            return asyncio.run(_archived_once(home / str(is_handled), act))
 
     return prove(scenario, gaps=(), metric=metric)
 
 
-async def _read_back_once(home: Path, act: Act) -> Outcome:
+async def _archived_once(home: Path, act: Act) -> Outcome:
     async with life(home, is_proxied=True) as one:
         with watched() as risen:
             also = await act(one)
@@ -121,7 +123,7 @@ def test_what_the_bus_stored_twice_is_archived_once(tmp_path: Path, monkeypatch:
         patched.setattr(normalized_read, "_distinct", iter)
 
     monkeypatch.setattr(transport, "DEDUPE_SECONDS", 0.2)
-    _read_back(tmp_path, _stored_twice, every_row, monkeypatch, metric=REPEATS)
+    proven_archived(tmp_path, _stored_twice, every_row, monkeypatch, metric=REPEATS)
 
 
 @fault("C17")
@@ -142,4 +144,4 @@ def test_what_the_bus_has_in_another_order_is_archived_in_the_order_of_its_recor
         seen.clear()
 
     monkeypatch.setattr(Outbox, "_send", lossy)
-    _read_back(tmp_path, _lost_at_first, as_they_came, monkeypatch, metric=REPEATS)
+    proven_archived(tmp_path, _lost_at_first, as_they_came, monkeypatch, metric=REPEATS)

@@ -80,7 +80,7 @@ async def _delete(one: Life) -> None:
     """While nothing is published: only a look can tell, and the one who looks makes the stream again."""
     client = await transport.connect(one.server.url, name="operator")
     await client.jetstream().delete_stream(one.spec.name)
-    for _ in range(60):
+    for _ in range(20):
         await asyncio.sleep(0.1)
         with suppress(NotFoundError):
             await client.jetstream().stream_info(one.spec.name)
