@@ -6,6 +6,7 @@ nats-py's own `fetch` waits for each message with a future of its own: a third o
 import asyncio
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -54,10 +55,23 @@ async def identity_at(nc: Client, stream: str, seq: int) -> str | None:
 
 
 class Puller:
-    """One ephemeral consumer without acks, from the message after `after` on. `async with`, then `fetch`."""
+    """One ephemeral consumer without acks, from the message after `after` on. `async with`, then `fetch`.
 
-    def __init__(self, nc: Client, stream: str, *, after: int) -> None:
+    `since`: from what was stored then on, instead; `subject`: only what matches; `batch`: at most so many at once.
+    """
+
+    def __init__(
+        self,
+        nc: Client,
+        stream: str,
+        *,
+        after: int,
+        since: datetime | None = None,
+        subject: str | None = None,
+        batch: int = BATCH,
+    ) -> None:
         self._nc, self._stream, self._after = nc, stream, after
+        self._since, self._subject, self._batch = since, subject, batch
         self._inbox = nc.new_inbox()
         self._next_delivery = 1
         self._asked = 0  # messages that were asked for and did not come yet
@@ -69,11 +83,15 @@ class Puller:
         config = ConsumerConfig(
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=self._after + 1,
+            filter_subject=self._subject,
             ack_policy=ACKS,
             mem_storage=True,
             num_replicas=1,
             inactive_threshold=INACTIVE_SECONDS,
         )
+        if self._since is not None:
+            config.deliver_policy, config.opt_start_seq = DeliverPolicy.BY_START_TIME, None
+            config.opt_start_time = self._since
         info = await self._nc.jetstream(timeout=5).add_consumer(self._stream, config=config)
         self._consumer, self.pending = str(info.name), info.num_pending or 0
         self._subscription: Subscription = await self._nc.subscribe(
@@ -92,7 +110,7 @@ class Puller:
 
     async def fetch(self, *, within: float) -> list[BusMessage]:
         """What has come, in order; waits `within` seconds for the first of it. Raises Broken."""
-        if self._asked <= BATCH // 2:
+        if self._asked <= self._batch // 2:
             await self._ask()
         waiting = await self._wait(within)
         self._silent = 0.0 if waiting else self._silent + within
@@ -100,8 +118,13 @@ class Puller:
             raise Broken("no heartbeat of the consumer")
         return self._messages(waiting)
 
+    async def is_drained(self) -> bool:
+        """Whether every message that was in the stream before this was asked has been fetched."""
+        info = await self._nc.jetstream(timeout=5).consumer_info(self._stream, self._consumer)
+        return not info.num_pending and info.delivered.consumer_seq == self._next_delivery - 1
+
     async def _ask(self) -> None:
-        room = {"batch": 1} if self._one_at_a_time else {"batch": BATCH, "max_bytes": BATCH_BYTES}
+        room = {"batch": 1} if self._one_at_a_time else {"batch": self._batch, "max_bytes": BATCH_BYTES}
         self._one_at_a_time = False
         expires, beat = int(EXPIRES_SECONDS * 1e9), int(HEARTBEAT_SECONDS * 1e9)
         request = json.dumps({**room, "expires": expires, "idle_heartbeat": beat}).encode()
@@ -121,7 +144,7 @@ class Puller:
             found = [first]
         else:
             found = []
-        while len(found) < BATCH and not queue.empty():
+        while len(found) < self._batch and not queue.empty():
             found.append(queue.get_nowait())
         self._subscription._pending_size -= sum(len(message.data) for message in found)
         return found
@@ -162,4 +185,4 @@ class Puller:
             raise Broken(f"{status} {text}".strip())
         self._asked = max(0, self._asked - left)
         # A message larger than a whole request: the next one asks for it alone, whatever its size.
-        self._one_at_a_time = is_no_room and left == BATCH and not made_progress
+        self._one_at_a_time = is_no_room and left == self._batch and not made_progress

@@ -11,7 +11,8 @@ STATUSES = frozenset(
     {"initialized", "inactive", "active", "closed", "determined", "disputed", "amended", "finalized"}
 )
 LONGEST_TICKER = 200
-_STRIKE_STEP = Decimal("0.00000001")
+_STRIKE_STEP, _MOST_STRIKE = Decimal("0.00000001"), Decimal(10) ** 16
+_CENT_HUNDREDTH, _MOST_DOLLARS = Decimal("0.0001"), Decimal(10) ** 8
 # Trading figures change with every trade; they are in the archive, not in the description.
 _TRADING = ("bid", "ask", "last_price", "previous_", "volume", "open_interest", "liquidity")
 
@@ -40,9 +41,10 @@ def columns(row: Mapping[str, Any], category_of: Mapping[str, str]) -> dict[str,
         "expiration_time": moment(row.get("latest_expiration_time") or row.get("expiration_time")),
         "settlement_time": moment(row.get("expected_expiration_time")),
         "strike_type": str(row.get("strike_type") or ""),
-        "floor_strike": _strike(row.get("floor_strike")),
-        "cap_strike": _strike(row.get("cap_strike")),
+        "floor_strike": strike(row.get("floor_strike")),
+        "cap_strike": strike(row.get("cap_strike")),
         "result": row.get("result") or None,
+        "settlement_value": dollars(row.get("settlement_value_dollars")),
         "settled_at": moment(row.get("settlement_ts")),
         "raw_metadata": {key: value for key, value in row.items() if not _is_trading(key)},
     }
@@ -75,13 +77,24 @@ def difference(old: object, new: object) -> tuple[str | None, str | None]:
     return as_text(old), as_text(new)
 
 
-def _strike(value: object) -> Decimal | None:
+def strike(value: object) -> Decimal | None:
+    """A strike as its column keeps it; None for what is no number: that stays readable in raw_metadata."""
+    return _exact(value, _STRIKE_STEP, most=_MOST_STRIKE)
+
+
+def dollars(value: object) -> Decimal | None:
+    """A settlement value as its column keeps it."""
+    return _exact(value, _CENT_HUNDREDTH, most=_MOST_DOLLARS)
+
+
+def _exact(value: object, step: Decimal, *, most: Decimal) -> Decimal | None:
     if value is None or isinstance(value, bool):
         return None
     try:
-        return Decimal(str(value)).quantize(_STRIKE_STEP)
-    except InvalidOperation:  # no number: it stays readable in raw_metadata
+        exact = Decimal(str(value)).quantize(step)
+    except InvalidOperation:
         return None
+    return exact if abs(exact) < most else None
 
 
 def _is_trading(key: str) -> bool:

@@ -6,16 +6,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
-from simple_history.utils import bulk_create_with_history, bulk_update_with_history
 
 from registry.models import Feed
-from secmaster import listing
-from secmaster.models import Market, MarketHistory
+from secmaster import lifecycle, listing
+from secmaster.changes import BATCH, CREATED, Changes, locked
+from secmaster.models import Market, MarketSync
 
 REASON = "market sync"
-_BATCH = 500
 _CLOSED = {"status": Market.Status.CLOSED.value}
 
 
@@ -43,43 +42,66 @@ def sync_markets(
 
     `pages` are all that the venue lists: a market that it lists no longer, and whose time is over, is closed.
     """
-    result, listed, begun = SyncResult(), set[str](), timezone.now()
+    result, seen, begun = SyncResult(), set[str](), timezone.now()
     for page in pages:
-        _sync_page(feed, page, category_of or {}, result)
-        listed.update(row["ticker"] for row in page if isinstance(row.get("ticker"), str))
-    if listed:  # a venue that lists nothing at all says nothing about any market
-        result.closed = _close_ended(feed, listed, begun)
+        upsert(feed, page, category_of or {}, result, reason=REASON)
+        seen.update(row["ticker"] for row in page if isinstance(row.get("ticker"), str))
+    if seen:  # a venue that lists nothing at all says nothing about any market
+        result.closed = _close_ended(feed, seen, begun)
+    complete = {"begun_at": begun, "ended_at": timezone.now(), "seen": result.seen}
+    MarketSync.objects.update_or_create(feed=feed, defaults=complete)
     return result
 
 
-def _close_ended(feed: Feed, listed: set[str], now: datetime) -> int:
+def _close_ended(feed: Feed, seen: set[str], now: datetime) -> int:
     """Markets that ended unseen; those whose time lies ahead stay: real venues list only a part."""
     running = (Market.Status.INITIALIZED, Market.Status.ACTIVE)
     over = Market.objects.of_feed(feed.name).filter(status__in=running, close_time__lt=now)
-    ended = [ticker for ticker in over.values_list("ticker", flat=True) if ticker not in listed]
-    for first in range(0, len(ended), _BATCH):
-        with transaction.atomic():
-            markets = list(_locked(feed, dict.fromkeys(ended[first : first + _BATCH])))
-            changes = [change for market in markets for change in _changed(market, _CLOSED)]
-            _write_changes(markets, changes)
-    return len(ended)
+    ended = [ticker for ticker in over.values_list("ticker", flat=True) if ticker not in seen]
+    return sum(_close(feed, ended[first : first + BATCH], now) for first in range(0, len(ended), BATCH))
 
 
 @transaction.atomic
-def _sync_page(
-    feed: Feed, page: list[dict[str, Any]], category_of: Mapping[str, str], result: SyncResult
+def _close(feed: Feed, tickers: list[str], now: datetime) -> int:
+    changes = Changes(feed, reason=REASON)
+    columns = {**_CLOSED, "status_at": now - lifecycle.REST_BEHIND}
+    done = [
+        changes.change(market, columns, cause=REASON)
+        for market in locked(feed, tickers).values()
+        if market.status in (Market.Status.INITIALIZED, Market.Status.ACTIVE)  # an event may have come since
+    ]
+    changes.write()
+    return sum(done)
+
+
+def upsert(
+    feed: Feed, page: list[dict[str, Any]], category_of: Mapping[str, str], result: SyncResult, *, reason: str
 ) -> None:
+    """Write the rows of one page that are new or different, and add to `result`."""
     wanted = _kept(page, category_of, result)
-    known = {market.ticker: market for market in _locked(feed, wanted)}
-    fresh = [Market(feed=feed, ticker=ticker, **row) for ticker, row in wanted.items() if ticker not in known]
-    changes = [change for ticker, market in known.items() for change in _changed(market, wanted[ticker])]
-    changed = list({change.market.ticker: change.market for change in changes}.values())
-    bulk_create_with_history(fresh, Market, batch_size=_BATCH, default_change_reason=REASON)
-    _write_changes(changed, changes)
+    try:
+        counts = _write_page(feed, wanted, reason)
+    except IntegrityError:  # the follower was first with a new market: now it is known
+        counts = _write_page(feed, wanted, reason)
     result.pages += 1
     result.seen += len(page)
-    result.created += len(fresh)
-    result.changed += len(changed)
+    result.created += counts[CREATED]
+    result.changed += sum(counts.values()) - counts[CREATED]
+
+
+@transaction.atomic
+def _write_page(feed: Feed, wanted: Mapping[str, dict[str, Any]], reason: str) -> dict[str, int]:
+    now, changes = timezone.now(), Changes(feed, reason=reason)
+    known = locked(feed, wanted)
+    since = now - lifecycle.REST_BEHIND
+    changes.create(
+        {ticker: {**row, "status_at": since} for ticker, row in wanted.items() if ticker not in known}, {}
+    )
+    for ticker, market in known.items():
+        before = {name: getattr(market, name) for name in lifecycle.READS}
+        changes.change(market, lifecycle.listed(wanted[ticker], before, now), cause=reason)
+    changes.write()
+    return changes.counts
 
 
 def _kept(
@@ -93,30 +115,3 @@ def _kept(
         else:
             kept[row["ticker"]] = listing.columns(row, category_of)
     return kept
-
-
-def _locked(feed: Feed, wanted: Mapping[str, Any]) -> Iterable[Market]:
-    return Market.objects.select_for_update().filter(feed=feed, ticker__in=list(wanted))
-
-
-def _changed(market: Market, row: Mapping[str, Any]) -> list[MarketHistory]:
-    """Set what differs on `market`, and say it."""
-    changes = []
-    for name, new in row.items():
-        old = getattr(market, name)
-        if old != new:
-            before, after = listing.difference(old, new)
-            changes.append(MarketHistory(market=market, field_name=name, old_value=before, new_value=after))
-            setattr(market, name, new)
-    return changes
-
-
-def _write_changes(changed: list[Market], changes: list[MarketHistory]) -> None:
-    if not changed:
-        return
-    now = timezone.now()
-    for market in changed:
-        market.updated_at = now
-    columns = sorted({change.field_name for change in changes} | {"updated_at"})
-    bulk_update_with_history(changed, Market, columns, batch_size=_BATCH, default_change_reason=REASON)
-    MarketHistory.objects.bulk_create(changes, batch_size=_BATCH)

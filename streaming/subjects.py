@@ -67,6 +67,16 @@ def _token(text: str) -> str:
     return f"{escaped[: _LONGEST - 66]}=={hashlib.sha256(text.encode()).hexdigest()}"
 
 
+def of_statuses(feed: str) -> str:
+    """The subject of all markets' lifecycle events."""
+    return f"{feed}.status.*"
+
+
+def secmaster(feed: str, change: str) -> str:
+    """The subject of the security master's changes of one kind."""
+    return f"{feed}.secmaster.{change}"
+
+
 def raw(feed: str, raw_type: str) -> str:
     """The subject of frames as they came; core NATS, kept by no stream."""
     return f"{feed}.raw.{raw_type}"

@@ -17,6 +17,7 @@ from secmaster.models import Market
 from secmaster.preflight import market_known
 from secmaster.sync import SyncResult
 from ssmd.cli.columns import columns
+from ssmd.cli.market_follow import add_verb
 from ssmd.cli.options import add_as_of, add_feed, add_output, count
 from ssmd.cli.table import render, render_one
 
@@ -25,7 +26,7 @@ _ACTIVE_FIRST = Case(When(status=Market.Status.ACTIVE, then=0), default=1)
 
 
 def add_parser(groups: "_SubParsersAction[Any]") -> None:
-    """`ssmd market list|show|sync`."""
+    """`ssmd market list|show|sync|follow`."""
     actions = groups.add_parser("market", help=__doc__, description=__doc__).add_subparsers(
         metavar="VERB", required=True
     )
@@ -36,11 +37,15 @@ def add_parser(groups: "_SubParsersAction[Any]") -> None:
     add_as_of(listing)
     show = actions.add_parser("show", help="One market")
     show.add_argument("ticker", metavar="TICKER")
+    show.add_argument(
+        "--changes", type=count, default=20, metavar="N", help="its last N changes (default: 20)"
+    )
     sync = actions.add_parser("sync", help="Ask the venue for all markets now")
     for parser, action in ((listing, list_markets), (show, show_market), (sync, run_sync)):
         add_feed(parser)
         add_output(parser)
         parser.set_defaults(run=action)
+    add_verb(actions)
 
 
 def list_markets(
@@ -76,17 +81,32 @@ def _none_found(feed: str) -> str:
     return f"No market of feed {feed} is known yet; run `ssmd market sync --feed {feed}`.\n"
 
 
-def show_market(*, ticker: str, feed: str | None, output: str, stdout: TextIO) -> None:
-    """Every column of one market; on a terminal what the venue said more comes last."""
+def show_market(*, ticker: str, feed: str | None, changes: int, output: str, stdout: TextIO) -> None:
+    """Every column of one market and its last changes; on a terminal what the venue said more comes last."""
     name = feed_or_default(feed)
     require(feed_known(name) or market_known(name, ticker), exit_code=ExitCode.NOT_FOUND)
     market = Market.objects.of_feed(name).get(ticker=ticker)
     if output != "table":
-        stdout.write(render_one({"feed": name, **columns(market)}, as_=output))
+        stdout.write(
+            render_one({"feed": name, **columns(market), "changes": _changes(market, changes)}, as_=output)
+        )
         return
     stdout.write(render_one({"feed": name, **columns(market, without=("id", "feed_id", "raw_metadata"))}))
+    if rows := _changes(market, changes):
+        shown = [{name: _short(value) for name, value in row.items()} for row in rows]
+        stdout.write(f"\nChanges, the latest first:\n{render(shown, tuple(rows[0]))}")
     if market.raw_metadata:
         stdout.write(f"\nAs the venue described it:\n{json.dumps(market.raw_metadata, indent=2)}\n")
+
+
+def _changes(market: Market, most: int) -> list[dict[str, Any]]:
+    shown = ("changed_at", "field_name", "old_value", "new_value", "cause")
+    return list(market.changes.order_by("-changed_at", "-id").values(*shown)[:most])
+
+
+def _short(value: object) -> object:
+    """A description's change may be long; JSON has it whole."""
+    return f"{value[:57]}..." if isinstance(value, str) and len(value) > 60 else value
 
 
 def run_sync(*, feed: str | None, output: str, stdout: TextIO, stderr: TextIO) -> None:
