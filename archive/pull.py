@@ -57,7 +57,8 @@ async def identity_at(nc: Client, stream: str, seq: int) -> str | None:
 class Puller:
     """One ephemeral consumer without acks, from the message after `after` on. `async with`, then `fetch`.
 
-    `since`: from what was stored then on, instead; `subject`: only what matches; `batch`: at most so many at once.
+    `since`: from what was stored then on, instead; `subjects`: only what matches one of them; `batch`: at most so many
+    at once.
     """
 
     def __init__(
@@ -67,11 +68,11 @@ class Puller:
         *,
         after: int,
         since: datetime | None = None,
-        subject: str | None = None,
+        subjects: list[str] | None = None,
         batch: int = BATCH,
     ) -> None:
         self._nc, self._stream, self._after = nc, stream, after
-        self._since, self._subject, self._batch = since, subject, batch
+        self._since, self._subjects, self._batch = since, subjects, batch
         self._inbox = nc.new_inbox()
         self._next_delivery = 1
         self._asked = 0  # messages that were asked for and did not come yet
@@ -83,7 +84,7 @@ class Puller:
         config = ConsumerConfig(
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=self._after + 1,
-            filter_subject=self._subject,
+            filter_subjects=self._subjects,
             ack_policy=ACKS,
             mem_storage=True,
             num_replicas=1,

@@ -69,7 +69,7 @@ class Changes:
         """Set what differs; whether anything did."""
         differ = {name: new for name, new in columns.items() if getattr(market, name) != new}
         fields: dict[str, Any] = {}
-        for name in differ.keys() - _BOOKKEEPING:
+        for name in sorted(differ.keys() - _BOOKKEEPING):
             before, after = listing.difference(getattr(market, name), differ[name])
             line = MarketHistory(
                 market=market, field_name=name, old_value=before, new_value=after, changed_at=self._now, cause=cause

@@ -64,6 +64,8 @@ def as_text(value: object) -> str | None:
         return value
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, Decimal):
+        return format(value, "f")
     return json.dumps(value, sort_keys=True, default=str)
 
 
@@ -94,7 +96,7 @@ def _exact(value: object, step: Decimal, *, most: Decimal) -> Decimal | None:
         exact = Decimal(str(value)).quantize(step)
     except InvalidOperation:
         return None
-    return exact if abs(exact) < most else None
+    return exact if exact.is_finite() and abs(exact) < most else None
 
 
 def _is_trading(key: str) -> bool:

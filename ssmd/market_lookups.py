@@ -74,17 +74,20 @@ class LookUps:
         say = log.error if is_given_up else log.info
         said = "a look-up is given up" if is_given_up else "a look-up is put off"
         say(
-            said, event=lookup.event_ticker, markets=len(lookup.tickers), attempt=lookup.attempts + 1, why=why
+            said,
+            event_ticker=lookup.event_ticker,
+            markets=len(lookup.tickers),
+            attempt=lookup.attempts + 1,
+            why=why,
         )
 
     async def _ask(self, rest: KalshiRest, lookup: MarketLookup) -> list[dict[str, Any]]:
         """The event's markets; by name those that the event does not have, since its name may be a guess."""
-        rows = [row async for page in rest.markets(event_ticker=lookup.event_ticker) for row in page]
+        rows = await _listed(rest, event_ticker=lookup.event_ticker)
         found = {row["ticker"] for row in rows}
         missing = [ticker for ticker in lookup.tickers if ticker not in found]
         for first in range(0, len(missing), _NAMED_AT_ONCE):
-            named = ",".join(missing[first : first + _NAMED_AT_ONCE])
-            rows += [row async for page in rest.markets(tickers=named) for row in page]
+            rows += await _listed(rest, tickers=",".join(missing[first : first + _NAMED_AT_ONCE]))
         return rows
 
     async def _categories_of(self, rest: KalshiRest, series: str) -> Mapping[str, str]:
@@ -94,12 +97,24 @@ class LookUps:
         return {series: self._categories[series]} if self._categories[series] else {}
 
 
+async def _listed(rest: KalshiRest, **query: str) -> list[dict[str, Any]]:
+    try:
+        return [row async for page in rest.markets(**query) for row in page]
+    except httpx.HTTPStatusError as error:
+        _require_not_found(error)
+        return []
+
+
 async def _category(rest: KalshiRest, series: str) -> str:
     try:
         body = await rest.get(f"/series/{series}")
     except httpx.HTTPStatusError as error:
-        if error.response.status_code == httpx.codes.NOT_FOUND:
-            return ""
-        raise
-    found = body.get("series") or {}
-    return str(found.get("category") or "")
+        _require_not_found(error)
+        return ""
+    return str((body.get("series") or {}).get("category") or "")
+
+
+def _require_not_found(error: httpx.HTTPStatusError) -> None:
+    """That the venue does not know it is an answer; anything else is not."""
+    if error.response.status_code != httpx.codes.NOT_FOUND:
+        raise error

@@ -18,7 +18,7 @@ from secmaster import follower
 from secmaster.lifecycle import Told
 from secmaster.position import Begin, Stand, StreamNow, take_up
 from ssmd.market_database import Database
-from ssmd.market_told import is_combination, moment, told_of
+from ssmd.market_told import hides_events, is_combination, moment, told_of
 from streaming import follow_metrics as metrics
 from streaming import subjects
 from streaming.lifetime import comes_within
@@ -52,9 +52,9 @@ class Reader:
     async def read(self, client: Client, stop: asyncio.Event, *, until_drained: bool = False) -> None:
         """Take in what comes until asked to stop, or until there is no more; raises Broken or what the bus raises."""
         begin = await self._take_up(client)
-        subject = subjects.of_statuses(self._feed.name)
+        wanted = subjects.of_lifecycle(self._feed.name)
         puller = Puller(
-            client, self._stream, after=begin.stand.seq, since=begin.since, subject=subject, batch=BATCH
+            client, self._stream, after=begin.stand.seq, since=begin.since, subjects=wanted, batch=BATCH
         )
         try:
             async with puller:
@@ -81,10 +81,11 @@ class Reader:
                 await self._take(messages)
             is_due = time.monotonic() - self._looked_at >= LOOK_EVERY_SECONDS
             if (is_due or until_drained) and await self._look(client, puller) and until_drained:
-                return
+                break
             if messages and puller.pending:
                 # At most half of the time: what happens now, and who else writes, come in between.
                 await comes_within(stop, min(time.monotonic() - begun, LONGEST_REST_SECONDS))
+        await self._save_moved(is_last=True)
 
     # --- where to go on --------------------------------------------------------------------------------
     async def _take_up(self, client: Client) -> Begin:
@@ -131,12 +132,12 @@ class Reader:
         assert self._stand is not None
         self._stand = replace(self._stand, sync_wanted_at=datetime.now(UTC))
 
-    async def _save_moved(self) -> None:
+    async def _save_moved(self, *, is_last: bool = False) -> None:
         assert self._stand is not None
         is_news = self._saved is None or (
             (self._saved.epoch, self._saved.sync_wanted_at) != (self._stand.epoch, self._stand.sync_wanted_at)
         )
-        is_due = time.monotonic() - self._saved_at >= SAVE_EVERY_SECONDS
+        is_due = is_last or time.monotonic() - self._saved_at >= SAVE_EVERY_SECONDS
         if is_news or (is_due and self._saved != self._stand):
             await self._commit([], self._stand)
 
@@ -150,6 +151,9 @@ class Reader:
     def _told(self, message: BusMessage) -> Told | None:
         """None for what cannot be read, and for what is no market of ours; both are counted."""
         try:
+            if message.subject.split(".", 2)[1] == "gap":
+                self._note_gap(message)
+                return None
             told = told_of(message.data, stored_ns=message.stored_ns, identity=message.identity)
         except (ValueError, OverflowError) as error:
             self._note_unreadable(message, error)
@@ -158,10 +162,17 @@ class Reader:
         metrics.EVENTS.labels(self._feed.name, kind).inc()
         return None if is_combination(told) else told
 
+    def _note_gap(self, message: BusMessage) -> None:
+        if hides_events(message.data):
+            metrics.GAPS.labels(self._feed.name).inc()
+            log.warning("lifecycle events may be missing", subject=message.subject, answer="market sync")
+            self._want_sync()
+
     def _note_unreadable(self, message: BusMessage, error: Exception) -> None:
         """What it would have said, the next sync says."""
         metrics.EVENTS.labels(self._feed.name, "unreadable").inc()
-        log.error("event passed over", seq=message.seq, subject=message.subject[:200], why=str(error)[:200])
+        why = f"{type(error).__name__}: {error}"[:200]
+        log.error("event passed over", seq=message.seq, subject=message.subject[:200], why=why)
         self._want_sync()
 
     async def _store(self, part: Sequence[tuple[BusMessage, Told | None]]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from secmaster.lifecycle import COMBINATION, Told
 from secmaster.listing import LONGEST_TICKER
 from streaming import wire
-from streaming.events import MarketStatus
+from streaming.events import GapNotice, MarketStatus
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -34,6 +34,13 @@ def told_of(payload: bytes, *, stored_ns: int, identity: str) -> Told:
     )
 
 
+def hides_events(payload: bytes) -> bool:
+    """Whether this gap is over now and may have swallowed lifecycle events; raises ValueError where it cannot be read."""
+    gap = wire.decode("gap", payload)
+    is_ours = isinstance(gap, GapNotice) and not gap.tickers and gap.channel in ("", "lifecycle")
+    return is_ours and gap.to_ns is not None
+
+
 def is_combination(told: Told) -> bool:
     """Whether users made it of other markets: there are too many, and no sync lists them."""
     return told.ticker.startswith(COMBINATION)
@@ -50,7 +57,12 @@ def _moment_or_none(ns: int | None) -> datetime | None:
 
 def _details(text: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(text) if text else {}
-    except ValueError:  # the event's own fields say what matters
+        found = json.loads(text, parse_constant=_refuse) if text else {}
+    except (ValueError, RecursionError):  # the event's own fields say what matters
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _refuse(constant: str) -> Any:
+    """NaN and its like are no JSON, and no database keeps them."""
+    raise ValueError(constant)

@@ -20,6 +20,7 @@ HEALTHY = Gauge("ssmd_follower_healthy", "1 while the stream is there and read",
 HOLES = Counter(
     "ssmd_follower_stream_holes_total", "Times that events were gone before they were read", ["feed"]
 )
+GAPS = Counter("ssmd_follower_gaps_total", "Gaps of the connector that may hide events", ["feed"])
 NEW_LIVES = Counter(
     "ssmd_follower_new_lives_total", "Times that the stream's numbers meant something else", ["feed"]
 )
@@ -34,7 +35,7 @@ DATABASE_RETRIES = Counter(
     "ssmd_follower_database_retries_total", "Transactions that were tried again", ["feed"]
 )
 _PLAIN = (
-    LATE, LAG, PENDING, HEALTHY, HOLES, NEW_LIVES, RESTARTS, SYNCS, LOOKUPS_WAITING, OUTBOX_DEPTH, PUBLISHED,
+    LATE, LAG, PENDING, HEALTHY, HOLES, GAPS, NEW_LIVES, RESTARTS, SYNCS, LOOKUPS_WAITING, OUTBOX_DEPTH, PUBLISHED,
     EXPIRED, DATABASE_RETRIES,
 )  # fmt: skip
 

@@ -67,9 +67,9 @@ def _token(text: str) -> str:
     return f"{escaped[: _LONGEST - 66]}=={hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def of_statuses(feed: str) -> str:
-    """The subject of all markets' lifecycle events."""
-    return f"{feed}.status.*"
+def of_lifecycle(feed: str) -> list[str]:
+    """All markets' lifecycle events, and the gaps in which some may be missing."""
+    return [f"{feed}.status.*", f"{feed}.gap.*"]
 
 
 def secmaster(feed: str, change: str) -> str:

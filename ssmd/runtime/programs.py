@@ -6,12 +6,14 @@ from pathlib import Path
 
 # The order of starting. Later ones need the earlier ones.
 _ROOT = Path(__file__).resolve().parents[2]
-START_ORDER = ("nats", "valkey", "exchange", "connector", "shipper", "archiver", "web", "worker", "beat")
+START_ORDER = (
+    "nats", "valkey", "exchange", "connector", "shipper", "archiver", "web", "worker", "beat", "follower",
+)  # fmt: skip
 # The order of stopping, step by step: no new frames, the bus drained, the last part written, then the rest.
 STOP_ORDER = (
     ("exchange",),
     ("connector",),
-    ("archiver",),
+    ("archiver", "follower"),
     ("shipper",),
     ("web", "beat", "worker"),
     ("valkey",),
@@ -94,6 +96,7 @@ def of_environment(name: str, *, web_port: int) -> list[Program]:
         Program("connector", ssmd("connector", "start", "--env", name), stop_seconds=20),
         Program("shipper", ssmd("shipper", "start", "--env", name), stop_seconds=30),
         Program("archiver", ssmd("archiver", "start", "--env", name), stop_seconds=30),
+        Program("follower", ssmd("market", "follow", "--env", name)),
         Program("web", ssmd("gateway", "start", "--env", name, "--port", str(web_port))),
     ]
 

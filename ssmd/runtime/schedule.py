@@ -11,8 +11,9 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 RECORD_EVERY_SECONDS = 5
 SILENCE_EVERY_SECONDS = 30
 SEAL_EVERY_SECONDS = 600  # looks for days that are over since two hours and not final: usually there is none
-# Simulated markets live for minutes and are few; a real venue lists a hundred thousand, and says of the rest by frames.
-SYNC_EVERY_SECONDS = {True: 30, False: 3600}
+# The follower takes in what happens, and asks for a sync where events were missed; this one is the second look.
+# Simulated markets live for minutes and are few; a real venue lists a hundred thousand.
+SYNC_EVERY_SECONDS = {True: 300, False: 3600}
 # Everything below this prefix is ours: what no environment asks for is removed.
 PREFIX = "ssmd: "
 

@@ -97,8 +97,8 @@ class Stack:
         self._start("connector", "shipper")
         self._await_flow()
         first_data = self.talk.seconds
-        # The bus keeps what the archiver has not read yet: it must not delay the first data.
-        self._start("archiver", "worker", "beat")
+        # The bus keeps what archiver and follower have not read yet: they must not delay the first data.
+        self._start("archiver", "worker", "beat", "follower")
         self.known = self.supervisor.states()
         (self.home / "run" / WEB_ADDRESS).write_text(self.web)
         stdout.write(self._announcement(first_data))

@@ -93,6 +93,8 @@ class Fanout:
         if kind == "gap":
             self._receive_gap(seq, payload)
             return
+        if kind == "secmaster":  # its subject names a kind of change, no market
+            return
         if last not in self._seen and len(self._seen) < MOST_TICKERS_SEEN:
             self._seen.add(last)
         if kind == "trade" and self._trades:

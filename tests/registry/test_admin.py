@@ -23,11 +23,21 @@ from registry.models import (
     SchemaMigration,
     SchemaVersion,
 )
-from secmaster.models import Market, MarketHistory
+from secmaster.models import (
+    FollowerPosition,
+    Market,
+    MarketHistory,
+    MarketLookup,
+    MarketNotice,
+    MarketSync,
+)
 from tests.registry.rows import DAY, START, issue, part, sealed, session
 
 PAGES = [model for model in admin.site._registry if model._meta.app_label in ("registry", "secmaster")]
-MADE_BY_PROCESSES = ["sealedday", "capturesession", "normalizedpart", "dataqualityissue", "deploymentlog"]
+MADE_BY_PROCESSES = [
+    "sealedday", "capturesession", "normalizedpart", "dataqualityissue", "deploymentlog", "followerposition",
+    "marketnotice",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -83,6 +93,10 @@ def recorded(feed: Feed, number: int) -> None:
     issue(feed, sample_data={"trade_id": "x"}, n=5)
     market = Market.objects.create(feed=feed, ticker=f"T{number}", kalshi_id="x", title="x")
     MarketHistory.objects.create(market=market, field_name="status", old_value="open", new_value="closed")
+    MarketSync.objects.create(feed=feed, begun_at=START, ended_at=START, seen=1)
+    FollowerPosition.objects.create(feed=feed, stream="s", epoch=START, seq=1, read_at=START)
+    MarketLookup.objects.create(feed=feed, event_ticker="E", tickers=["T"], due_at=START)
+    MarketNotice.objects.create(feed=feed, change="created", ticker="T", body={})
 
 
 def address(model: type[models.Model], page: str, *arguments: object) -> str:

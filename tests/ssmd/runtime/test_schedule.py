@@ -17,7 +17,7 @@ def test_declaring_twice_makes_no_second_entry_and_does_not_disturb_beat() -> No
     assert (entry.date_changed, entry.interval.every, entry.expire_seconds) == (before, 5, 5)
 
 
-@pytest.mark.parametrize(("is_simulated", "seconds"), [(True, 30), (False, 3600)])
+@pytest.mark.parametrize(("is_simulated", "seconds"), [(True, 300), (False, 3600)])
 def test_a_real_venue_is_asked_for_its_markets_less_often(is_simulated: bool, seconds: int) -> None:
     schedule.declare("demo", is_simulated=is_simulated)
     assert PeriodicTask.objects.get(task="ssmd.tasks.sync_markets").interval.every == seconds

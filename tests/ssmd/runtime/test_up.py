@@ -83,7 +83,7 @@ def test_everything_runs_stops_in_order_and_goes_on(start: Callable[..., Up]) ->
     up = start()
     up.wait_until_up()
     running = up.programs()
-    assert len(running) == 10
+    assert len(running) == 11
     with urllib.request.urlopen(f"http://127.0.0.1:{up.web}/v1/health", timeout=10) as answer:
         assert answer.status == 200
 
@@ -91,7 +91,9 @@ def test_everything_runs_stops_in_order_and_goes_on(start: Callable[..., Up]) ->
 
     assert up.process.wait(timeout=60) == 0
     stopped = re.findall(r"stopped ([\w, ]+)", up.said())
-    assert stopped == ["exchange", "connector", "archiver", "shipper", "web, beat, worker", "valkey", "nats"]
+    assert stopped == [
+        "exchange", "connector", "archiver, follower", "shipper", "web, beat, worker", "valkey", "nats",
+    ]  # fmt: skip
     assert all(is_gone(pid) for pid in running)
     ports = (up.home / "run" / "ports.json").read_text()
 
