@@ -222,6 +222,28 @@ def bus() -> Iterator[Finding]:
         yield Finding("bus", "warn", f"{note.parent.name}, since {since}: {problem}", remedy)
 
 
+def markets() -> Iterator[Finding]:
+    """Whether the security master's changes go out, and whether all markets could be completed."""
+    if registry_ready():
+        return
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    from secmaster.models import MarketLookup, MarketNotice
+
+    late = MarketNotice.objects.filter(written_at__lt=timezone.now() - timedelta(minutes=5)).count()
+    given_up = MarketLookup.objects.exclude(given_up_at=None).count()
+    if late:
+        remedy = "`ssmd market follow` publishes them; `ssmd up` runs one."
+        yield Finding("markets", "warn", f"{late} changes wait for five minutes to be published", remedy)
+    if given_up:
+        remedy = "The admin lists them (market lookups); a market sync may still bring them."
+        yield Finding("markets", "warn", f"{given_up} events could not be looked up", remedy)
+    if not late and not given_up:
+        yield Finding("markets", "ok", "every change is published, every look-up answered")
+
+
 def gaps() -> Iterator[Finding]:
     """Losses that go on now and that nobody planned."""
     if registry_ready():
@@ -247,5 +269,6 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     ports,
     programs,
     bus,
+    markets,
     gaps,
 )

@@ -146,6 +146,12 @@ def test_a_client_that_left_is_forgotten(bus: Bus, make: Any) -> None:
     assert (got(client), dict(bus.fanout.subscriptions())) == ([], {})
 
 
+def test_changes_of_the_security_master_name_no_market(bus: Bus) -> None:
+    bus.fanout.receive("f.secmaster.status", 1, b"{}")
+
+    assert not bus.fanout.has_seen("status")
+
+
 def test_markets_that_were_seen_are_known(bus: Bus, make: Any) -> None:
     bus.arrive(make.trade("A-T72999.99", 1))
 
