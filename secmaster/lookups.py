@@ -22,6 +22,7 @@ LONGEST_PAUSE_SECONDS = 300.0
 AT_ONCE = 20
 
 
+@transaction.atomic
 def want(feed: Feed, tickers_of: Mapping[str, Iterable[str]], now: datetime) -> None:
     """Ask for these markets, by event ticker; joins what is asked already, and takes up what was given up."""
     known = {

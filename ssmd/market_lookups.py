@@ -20,6 +20,7 @@ from streaming.lifetime import comes_within
 log = structlog.get_logger()
 
 LOOK_EVERY_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60.0  # between two tries of a venue that does not answer
 _NAMED_AT_ONCE = 50
 # What an answer, or its absence, can raise.
 _NO_ANSWER = (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError, AttributeError)
@@ -31,12 +32,13 @@ class LookUps:
     def __init__(self, feed: Feed, database: Database) -> None:
         self._feed, self._database = feed, database
         self._categories: dict[str, str] = {}
+        self._pause = LOOK_EVERY_SECONDS
 
     async def work(self, stop: asyncio.Event) -> None:
         """Answer what is due, until asked to stop."""
         while not stop.is_set():
             await self.answer_due(stop)
-            await comes_within(stop, LOOK_EVERY_SECONDS)
+            await comes_within(stop, self._pause)
 
     async def answer_due(self, stop: asyncio.Event) -> None:
         """Every look-up that is due now, once."""
@@ -48,15 +50,29 @@ class LookUps:
             return
         endpoint = await self._database.do(lambda: self._feed.version_on(timezone.now()).rest_endpoint)
         async with KalshiRest(endpoint, connect_attempts=1) as rest:
-            for lookup in due:
-                if stop.is_set():
-                    return
-                await self._answer(rest, lookup)
+            try:
+                for lookup in due:
+                    if stop.is_set():
+                        return
+                    await self._answer(rest, lookup)
+            except httpx.TransportError as error:
+                self._wait_for_venue(error)
+                return
+        self._pause = LOOK_EVERY_SECONDS
+
+    def _wait_for_venue(self, error: httpx.TransportError) -> None:
+        """Nobody answers at all: no look-up's fault, and no attempt of any."""
+        metrics.LOOKUPS.labels(self._feed.name, "failed").inc()
+        if self._pause == LOOK_EVERY_SECONDS:
+            log.warning("look-ups wait for the venue", why=str(error) or type(error).__name__)
+        self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
 
     async def _answer(self, rest: KalshiRest, lookup: MarketLookup) -> None:
         try:
             rows = await self._ask(rest, lookup)
             categories = await self._categories_of(rest, lookup.event_ticker.split("-", 1)[0])
+        except httpx.TransportError:
+            raise
         except _NO_ANSWER as error:
             why = str(error) or type(error).__name__
             await self._database.do(lambda: lookups.failed(lookup, why, timezone.now()))

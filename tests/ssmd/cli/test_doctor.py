@@ -11,6 +11,7 @@ import pytest
 from django.conf import LazySettings
 
 from registry.models import DataGap, Feed
+from secmaster.models import MarketLookup, MarketNotice
 from ssmd.cli import doctor
 from ssmd.runtime import home
 from streaming.refusals import NOTE
@@ -93,6 +94,18 @@ def test_a_loss_that_goes_on_is_a_warning_unless_it_was_planned(ssmd: Ssmd) -> N
     DataGap.objects.create(**columns, gap_number=2)
 
     assert (planned, findings(ssmd("doctor", "--json"))["open gaps"]) == ("ok", "warn")
+
+
+def test_changes_that_nobody_publishes_and_markets_that_nobody_found_are_warnings(ssmd: Ssmd) -> None:
+    feed, old = Feed.objects.get(name="kalshi-sim"), datetime(2025, 12, 3, tzinfo=UTC)
+    sound = findings(ssmd("doctor", "--json"))["markets"]
+    MarketNotice.objects.create(feed=feed, change="created", ticker="T", body={}, written_at=old)
+    unpublished = ssmd("doctor").out
+    MarketNotice.objects.all().delete()
+    MarketLookup.objects.create(feed=feed, event_ticker="E", due_at=old, given_up_at=old)
+
+    assert (sound, findings(ssmd("doctor", "--json"))["markets"]) == ("ok", "warn")
+    assert "ssmd market follow" in unpublished
 
 
 def test_programs_are_asked_for_only_while_ssmd_up_runs(ssmd: Ssmd, tmp_path: Path) -> None:

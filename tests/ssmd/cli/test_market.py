@@ -106,6 +106,19 @@ def test_a_market_is_shown_without_internal_numbers(ssmd: Ssmd, venue: None) -> 
     assert '\n  "event_ticker": "KXGOLD-A"' in shown
 
 
+def test_a_markets_changes_are_shown_with_what_caused_them(ssmd: Ssmd, venue: None) -> None:
+    ssmd("market", "sync")
+    Market.objects.filter(ticker="KXGOLD-A-2").update(title="Silver", raw_metadata={"title": "S" * 200})
+    ssmd("market", "sync")
+
+    shown = ssmd("market", "show", "KXGOLD-A-2")
+    changes = ssmd("market", "show", "KXGOLD-A-2", "--changes", "1", "--json").data["changes"]
+
+    assert "Changes, the latest first:" in shown.out
+    assert "market sync" in shown.out and "S" * 58 not in shown.out
+    assert [(one["field_name"], one["new_value"]) for one in changes] == [("title", "Gold")]
+
+
 def test_a_venue_that_is_not_there_is_said_soon(ssmd: Ssmd) -> None:
     bootstrap(sim_endpoint="ws://127.0.0.1:9/trade-api/ws/v2")
 

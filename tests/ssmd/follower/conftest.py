@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import nats
 import pytest
+from django.db import connections
 from nats.aio.client import Client
 from nats.js.api import ConsumerConfig
 
@@ -68,6 +69,7 @@ class Scene:
         await Reader(self.feed, self.stream, database).read(self.client, stop, until_drained=True)
         publisher = OutboxPublisher(self.feed, self.stream, database)
         await publisher.publish(self.client, stop, until_empty=True)
+        await database.do(connections.close_all)
 
     async def published(self) -> list[dict[str, Any]]:
         """Every change on the bus, in its order."""

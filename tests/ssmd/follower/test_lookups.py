@@ -42,6 +42,11 @@ class Venue(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(json.dumps(body).encode())
 
+    def _raw(self, body: str) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body.encode())
+
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
 
@@ -107,3 +112,23 @@ def test_a_market_that_rest_does_not_have_yet_is_asked_for_later(venue: type[Ven
     MarketLookup.objects.update(due_at=timezone.now())
     answer(feed)
     assert (Market.objects.count(), MarketLookup.objects.count()) == (1, 0)
+
+
+def test_a_venue_that_is_away_costs_a_look_up_no_attempt(venue: type[Venue]) -> None:
+    bootstrap(sim_endpoint="ws://127.0.0.1:9/trade-api/ws/v2")
+    feed = want(**{"KXA-E": ["KXA-E-0"], "KXB-E": ["KXB-E-0"]})
+
+    answer(feed)
+
+    assert set(MarketLookup.objects.values_list("attempts", flat=True)) == {0}
+    assert lookups.waiting(feed) == 2
+
+
+@pytest.mark.parametrize("body", ["[]", '{"markets": 7}', '{"markets": [{"ticker": 7}]}', "no JSON"])
+def test_an_answer_that_is_none_is_an_attempt(venue: type[Venue], monkeypatch: Any, body: str) -> None:
+    monkeypatch.setattr(venue, "_answer", lambda self, *_: self._raw(body))
+    feed = want(**{"KXA-E": ["KXA-E-0"]})
+
+    answer(feed)
+
+    assert MarketLookup.objects.get().attempts == 1
