@@ -37,8 +37,9 @@ def told_of(payload: bytes, *, stored_ns: int, identity: str) -> Told:
 def hides_events(payload: bytes) -> bool:
     """Whether this gap is over now and may have swallowed lifecycle events; raises ValueError where it cannot be read."""
     gap = wire.decode("gap", payload)
-    is_ours = isinstance(gap, GapNotice) and not gap.tickers and gap.channel in ("", "lifecycle")
-    return is_ours and gap.to_ns is not None
+    if not isinstance(gap, GapNotice) or gap.to_ns is None:
+        return False
+    return not gap.tickers and gap.channel in ("", "lifecycle")
 
 
 def is_combination(told: Told) -> bool:

@@ -18,13 +18,13 @@ from tests.running import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
-# The exchange's own life, with windows of eight seconds instead of five minutes.
+# The exchange's own life, with windows of four seconds instead of five minutes.
 BRISK = """
 import sys
 from ssmd.cli.main import run
 from streaming.kalshi.simulator import life
-life.AHEAD_US = 2_000_000
-life.RandomLife.__init__.__kwdefaults__["period_us"] = 8_000_000
+life.AHEAD_US = 1_000_000
+life.RandomLife.__init__.__kwdefaults__["period_us"] = 4_000_000
 sys.exit(run(sys.argv[1:]))
 """
 

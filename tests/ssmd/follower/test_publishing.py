@@ -8,7 +8,6 @@ from nats.js.errors import APIError, NoStreamResponseError
 
 from secmaster import outbox
 from secmaster.models import MarketNotice
-from ssmd import market_publisher
 from ssmd.market_database import Database
 from ssmd.market_publisher import OutboxPublisher
 from tests.ssmd.follower.conftest import Scene
@@ -42,7 +41,7 @@ async def test_what_the_bus_had_already_is_not_stored_again(
 ) -> None:
     await scene.ask(partial(write, scene, "A", "B"))
     with monkeypatch.context() as dying:
-        dying.setattr(market_publisher.outbox, "published", lambda _: None)
+        dying.setattr(outbox, "published", lambda _: None)
         await asyncio.wait_for(_once(scene), 5)
     assert await scene.ask(MarketNotice.objects.count) == 2
 
