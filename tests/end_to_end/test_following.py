@@ -67,8 +67,17 @@ def test_a_market_that_no_sync_has_seen_is_followed_to_its_settlement(running: S
     running.wait_until_captured()
     until(lambda: '"following"' in running.log("follower"), what="the follower reads")
     before = set(markets(running))
-    until(lambda: set(markets(running)) > before, seconds=40, what="a new market is known")
-    [ticker, *_] = sorted(set(markets(running)) - before)
+
+    found: list[str] = []
+
+    def is_announced() -> bool:
+        rows = markets(running).values()
+        found.extend(row["ticker"] for row in rows if row["status"] == "initialized")
+        found[:] = [ticker for ticker in found if ticker not in before]
+        return bool(found)
+
+    until(is_announced, seconds=40, what="a new market is known")
+    ticker = found[0]
     until(lambda: markets(running)[ticker]["status"] == "finalized", seconds=60, what=f"{ticker} is settled")
     settled_at = time.time()
     assert running.stop("follower") == 0
