@@ -105,6 +105,7 @@ def market_document(market: Any) -> dict[str, Any]:
         "floor_strike": _decimal(market.floor_strike),
         "cap_strike": _decimal(market.cap_strike),
         "result": market.result,
+        "settlement_value": _decimal(market.settlement_value),
         "settled_at": rfc3339(market.settled_at),
         "updated_at": rfc3339(market.updated_at),
     }

@@ -19,7 +19,7 @@ REASON = "look-up"
 FIRST_AFTER = timedelta(seconds=2)  # REST shows a new market a moment later than the event tells of it
 MOST_ATTEMPTS = 20
 LONGEST_PAUSE_SECONDS = 300.0
-AT_ONCE = 20
+AT_ONCE = 5  # in a second, at most: a sync and the connector ask with the same allowance
 
 
 @transaction.atomic

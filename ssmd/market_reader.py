@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from secmaster import follower
 from secmaster.lifecycle import Told
 from secmaster.position import Begin, Stand, StreamNow, take_up
 from ssmd.market_database import Database
-from ssmd.market_told import hides_events, is_combination, moment, told_of
+from ssmd.market_told import hides_events, is_combination, moment, session_of, told_of
 from streaming import follow_metrics as metrics
 from streaming import subjects
 from streaming.lifetime import comes_within
@@ -45,6 +46,7 @@ class Reader:
         self._stand: Stand | None = None  # how far we are; what is not saved yet included
         self._saved_at = self._looked_at = 0.0
         self._missing_to = 0
+        self._sessions: deque[str] = deque(maxlen=8)  # two may overlap
         self._oldest_ns = 0
         self.is_behind = False
         metrics.LAG.labels(feed.name).set_function(self._lag_seconds)
@@ -98,6 +100,8 @@ class Reader:
         now = StreamNow(self._stream, state.created, state.first_seq, state.last_seq, anchored)
         begin = take_up(known, now, synced_at=synced_at, now=datetime.now(UTC))
         self._saved, self._stand = known, begin.stand
+        if known and not self._sessions and (session := session_of(known.anchor_id)):
+            self._sessions.append(session)
         if begin.new_life:
             metrics.NEW_LIVES.labels(self._feed.name).inc()
             log.error("the stream's numbers begin a new life", why=begin.new_life, stream=self._stream)
@@ -144,6 +148,8 @@ class Reader:
     # --- taking in -------------------------------------------------------------------------------------
     async def _take(self, messages: Sequence[BusMessage]) -> None:
         self._oldest_ns = messages[0].stored_ns
+        for message in messages:
+            self._note_session(message)
         told = [(message, self._told(message)) for message in messages]
         await self._store(told)
         self._oldest_ns = 0
@@ -162,11 +168,23 @@ class Reader:
         metrics.EVENTS.labels(self._feed.name, kind).inc()
         return None if is_combination(told) else told
 
+    def _note_session(self, message: BusMessage) -> None:
+        """Before a connector's new session there was a time without one; who was killed publishes no gap."""
+        session = session_of(message.identity)
+        if not session or session in self._sessions:
+            return
+        if self._sessions:
+            self._note_missing(message)
+        self._sessions.append(session)
+
+    def _note_missing(self, message: BusMessage) -> None:
+        metrics.GAPS.labels(self._feed.name).inc()
+        log.warning("lifecycle events may be missing", after=message.identity, answer="market sync")
+        self._want_sync()
+
     def _note_gap(self, message: BusMessage) -> None:
         if hides_events(message.data):
-            metrics.GAPS.labels(self._feed.name).inc()
-            log.warning("lifecycle events may be missing", subject=message.subject, answer="market sync")
-            self._want_sync()
+            self._note_missing(message)
 
     def _note_unreadable(self, message: BusMessage, error: Exception) -> None:
         """What it would have said, the next sync says."""

@@ -47,6 +47,12 @@ def is_combination(told: Told) -> bool:
     return told.ticker.startswith(COMBINATION)
 
 
+def session_of(identity: str) -> str:
+    """The session in `<session>.<n>.<k>`; empty where it is no identity of a connector's."""
+    session, _, rest = identity.partition(".")
+    return session if rest else ""
+
+
 def moment(ns: int) -> datetime:
     """Unix nanoseconds as an instant."""
     return _EPOCH + timedelta(microseconds=ns // 1000)

@@ -1,5 +1,6 @@
 """Market pages into tables: upserts by ticker, history only for real changes, nothing guessed."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from registry.models import Feed
-from secmaster.models import Market, MarketHistory
+from secmaster.models import Market, MarketHistory, MarketSync
 from secmaster.preflight import market_known
 from secmaster.sync import sync_markets
 
@@ -157,6 +158,20 @@ def test_a_market_that_ended_unseen_is_closed_with_its_history(feed: Feed) -> No
     market = Market.objects.get(ticker="ENDED")
     assert market.changes.filter(field_name="status", new_value="closed").exists()
     assert market.history.first().status == "closed"
+
+
+def test_a_sync_that_is_broken_off_keeps_what_it_has_and_counts_as_none(feed: Feed) -> None:
+    sync_markets(feed, [[row("ENDED")]])
+    begun = MarketSync.objects.get().begun_at
+
+    def pages() -> Iterator[list[dict[str, Any]]]:
+        yield [row("NEW")]
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        sync_markets(feed, pages())
+    assert set(Market.objects.values_list("ticker", "status")) == {("ENDED", "active"), ("NEW", "active")}
+    assert MarketSync.objects.get().begun_at == begun
 
 
 def test_a_venue_that_lists_nothing_closes_nothing(feed: Feed) -> None:

@@ -52,10 +52,12 @@ class Scene:
         """As the connector does."""
         await ensure_stream(self.client, StreamSpec(self.stream, self.feed.name, max_bytes=64 * 1024**2))
 
-    async def tell(self, ticker: str, status: Status, seconds: float = 0, **changes: Any) -> None:
+    async def tell(
+        self, ticker: str, status: Status, seconds: float = 0, *, session: str = "first", **changes: Any
+    ) -> None:
         """Publish an event that was received so many seconds after a fixed moment."""
         received = NOW_NS + int(seconds * SECOND_NS)
-        origin = Origin(f"{self.feed.name}-1", next(self._numbers), 0, received, 1)
+        origin = Origin(f"{self.feed.name}-{session}", next(self._numbers), 0, received, 1)
         event = MarketStatus(ticker=ticker, status=status, venue_ns=None, origin=origin, **changes)
         await self.send(subjects.address(self.feed.name, event), wire.encode(event), origin.identity)
 

@@ -13,6 +13,8 @@ from secmaster.models import FollowerPosition, Market, MarketHistory, MarketNoti
 from secmaster.position import BEFORE
 from secmaster.sync import sync_markets
 from ssmd import market_reader
+from ssmd.market_bus import TROUBLE
+from ssmd.market_database import Database
 from streaming import subjects, wire
 from streaming.events import GapNotice, Status
 from tests.ssmd.follower.conftest import Scene
@@ -85,6 +87,24 @@ async def test_a_stream_that_was_made_anew_is_read_and_a_sync_wanted(scene: Scen
     assert await scene.ask(lambda: follower.sync_is_wanted(scene.feed))
     await scene.ask(lambda: sync_markets(scene.feed, [[]]))
     assert not await scene.ask(lambda: follower.sync_is_wanted(scene.feed))
+
+
+async def test_a_stream_that_is_made_anew_while_it_is_read_is_noticed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(market_reader, "LOOK_EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(market_reader, "FETCH_SECONDS", 0.05)
+    reader = market_reader.Reader(scene.feed, scene.stream, Database(scene.feed.name))
+    reading = asyncio.create_task(reader.read(scene.client, asyncio.Event()))
+    await scene.tell("KXA-E-1", Status.CREATED)
+    while not await scene.statuses():
+        await asyncio.sleep(0.05)
+
+    await scene.js.delete_stream(scene.stream)
+    await scene.make_stream()
+
+    with pytest.raises(TROUBLE):
+        await reading
 
 
 async def test_events_that_were_gone_before_they_were_read_are_a_hole_and_a_sync_is_wanted(
@@ -160,6 +180,21 @@ async def test_a_gap_of_the_connector_is_answered_by_a_sync_once_it_is_over(
 
     assert await scene.ask(lambda: follower.sync_is_wanted(scene.feed)) is is_wanted
     assert metric(scene, "gaps_total") == is_wanted
+
+
+async def test_a_new_session_of_the_connector_is_answered_by_a_sync(scene: Scene) -> None:
+    await scene.ask(lambda: sync_markets(scene.feed, [[]]))
+    await scene.tell("KXA-E-1", Status.CREATED)
+    await scene.follow()
+    assert not await scene.ask(lambda: follower.sync_is_wanted(scene.feed))
+
+    await scene.tell("KXA-E-2", Status.CREATED, session="another")
+    await scene.tell("KXA-E-3", Status.CREATED)
+    await scene.tell("KXA-E-4", Status.CREATED, session="another")
+    await scene.follow()
+
+    assert await scene.ask(lambda: follower.sync_is_wanted(scene.feed))
+    assert metric(scene, "gaps_total") == 1
 
 
 async def test_one_event_that_the_database_refuses_does_not_hold_up_the_others(scene: Scene) -> None:
