@@ -49,9 +49,9 @@ class Recorded:
     damaged: int = 0
 
 
-def archived_by(store: Store, feed: str, environment: str) -> Archived:
+def archived_by(store: Store, feed: str, environment: str, *, normalized: Store | None = None) -> Archived:
     """The raw archive of an environment, with the row of its feed."""
-    return Archived(Feed.objects.get(name=feed), environment, store)
+    return Archived(Feed.objects.get(name=feed), environment, store, normalized)
 
 
 def record_new_parts(

@@ -32,11 +32,12 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """One environment's raw archive, and the row of its feed."""
+    """One environment's raw archive, and the row of its feed; `normalized` is asked for what raw does not state."""
 
     feed: Feed
     environment: str
     store: Store
+    normalized: Store | None = None
 
     @property
     def parts(self) -> QuerySet[ArchivePart]:

@@ -16,6 +16,7 @@ from archive.layout import PartKey, parse_manifest_key, parts_prefix, seal_key
 from archive.manifest import PartManifest
 from archive.raw import read_manifest
 from archive.raw_row import recount
+from archive.seal_events import read_index
 from archive.seal_manifest import DayManifest
 from archive.sealed_rows import record_sealed
 from registry.models import (
@@ -52,6 +53,8 @@ class Day:
         self._store(found)
         tickers = {ticker for manifest in found for ticker in manifest.tickers}
         sealed = self._seals()
+        if sealed is not None and sum(manifest.rows for manifest in found) < sealed.raw_rows:
+            tickers |= self._sealed_tickers(sealed)
         if found or sealed is not None:
             symbols = InventorySymbol.objects.filter(inventory__feed=self._archived.feed)
             symbols.filter(inventory__date=self._on).exclude(ticker__in=tickers).delete()
@@ -100,6 +103,19 @@ class Day:
         if manifest is not None:
             _note_sessions(archived, manifest)
         return manifest
+
+    def _sealed_tickers(self, manifest: DayManifest) -> set[str]:
+        """The markets of a sealed day whose parts are gone: its normalized files lie by ticker."""
+        store = self._archived.normalized
+        tickers: set[str] = set()
+        if store is None:
+            return tickers
+        for shard in manifest.shards:
+            try:
+                tickers |= {file.ticker for file in read_index(store, shard.index) if file.ticker is not None}
+            except Damaged as error:
+                self._blame("", shard.index.key, error)
+        return tickers
 
     def _blame(self, session: str, key: str, error: Damaged) -> None:
         log.error("manifest cannot be read", key=key, error=str(error))

@@ -16,8 +16,8 @@ from registry.refusal import Reason, Refused
 class _OpenedLater:
     """A store that is opened at its first use: a bucket's client takes half a second to load."""
 
-    def __init__(self, version: EnvironmentVersion | None) -> None:
-        self._version = version
+    def __init__(self, version: EnvironmentVersion | None, *, is_raw: bool = True) -> None:
+        self._version, self._is_raw = version, is_raw
 
     @cached_property
     def _store(self) -> Store:
@@ -25,7 +25,8 @@ class _OpenedLater:
             problem = "No environment records this feed: its archive is not known"
             raise Refused([Reason(problem, "Apply one with `ssmd env apply`.")])
         spec = self._version.spec
-        return open_store(spec.storage.raw, Path(settings.SSMD_HOME), secrets=spec.secrets)
+        which = spec.storage.raw if self._is_raw else spec.storage.normalized
+        return open_store(which, Path(settings.SSMD_HOME), secrets=spec.secrets)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -33,7 +34,12 @@ class _OpenedLater:
 
 def archived_in(version: EnvironmentVersion) -> Archived:
     """The archive of an environment's version."""
-    return Archived(version.feed, version.environment.name, cast(Store, _OpenedLater(version)))
+    return _archived(version.feed, version.environment.name, version)
+
+
+def _archived(feed: Feed, environment: str, version: EnvironmentVersion | None) -> Archived:
+    raw, normalized = _OpenedLater(version), _OpenedLater(version, is_raw=False)
+    return Archived(feed, environment, cast(Store, raw), cast(Store, normalized))
 
 
 def archived_of(feed: str) -> Archived:
@@ -46,4 +52,4 @@ def archived_of(feed: str) -> Archived:
     if last is not None and (version is None or version.environment.name != last.environment):
         version = versions.filter(environment__name=last.environment).order_by("-version").first() or version
     name = last.environment if last else version.environment.name if version else ""
-    return Archived(row, name, cast(Store, _OpenedLater(version)))
+    return _archived(row, name, version)

@@ -23,7 +23,9 @@ from registry.models import (
     SealedDay,
 )
 from tests.archive.conftest import ENVIRONMENT, FEED, SessionMaker
+from tests.archive.days import START, add_session, records
 from tests.archive.whole_day import NEXT_NIGHT, ON, record_whole_day
+from tests.streaming.kalshi.frames import trade as sound_trade
 
 pytestmark = pytest.mark.django_db
 
@@ -77,7 +79,8 @@ def forget() -> None:
 
 def again(store: DirectoryStore, days: list[date] | None = None) -> Reindexed:
     told: list[str] = []
-    archived = archived_by(store, FEED, ENVIRONMENT)
+    normalized = DirectoryStore(store.root.parent / "norm")
+    archived = archived_by(store, FEED, ENVIRONMENT, normalized=normalized)
     done = reindex(archived, days, now_ns=NOW_NS, progress=told.append)
     assert told
     return done
@@ -125,7 +128,24 @@ def test_a_sealed_day_is_enough_once_its_parts_are_removed(feed: Feed, store: Di
     again(store)
 
     after = rows(without=("ArchivePart",))
-    assert {name for name in before if before[name] != after[name]} <= {"symbols"}
+    assert {name for name in before if before[name] != after[name]} <= {"symbols"}  # its trades are no events
+
+
+def test_the_markets_of_a_sealed_day_outlive_its_parts(store: DirectoryStore) -> None:
+    Feed.objects.create(name=FEED, feed_type="websocket", status="active")
+    frames = [sound_trade(ticker, n) for n, ticker in enumerate(("A", "B", "C"), 1)]
+    add_session(store, "kalshi-sim-20251214T120000Z-000001", records([START, *frames]))
+    record_new_parts(store, FEED, ENVIRONMENT, now=NEXT_NIGHT)
+    seal(store)
+    before = rows(without=("ArchivePart",))
+    for key in list(store.list(f"{FEED}/2025/12/14/_parts/")):
+        store.delete(key)
+    forget()
+
+    again(store)
+
+    assert [ticker for _, ticker in before["symbols"]] == ["A", "B", "C"]
+    assert rows(without=("ArchivePart",)) == before
 
 
 def test_a_seal_leaves_the_issues_that_follow_from_other_manifests(feed: Feed, store: DirectoryStore) -> None:
