@@ -13,9 +13,11 @@ from streaming.issues import IssueKind
 from streaming.kalshi import messages
 from streaming.kalshi.messages import Envelope, Frame
 
-# A book without one of its sides would be another book.
+# A book without one of its sides would be another book; cents beside an exact number that was spoiled are rounded.
 _VITAL: dict[type, frozenset[str]] = {
-    messages.Snapshot: frozenset(messages.Snapshot.__struct_fields__) - {"market_id"}
+    messages.Snapshot: frozenset(messages.Snapshot.__struct_fields__) - {"market_id"},
+    messages.Delta: frozenset(("price_dollars", "delta_fp")),
+    messages.TradeMessage: frozenset(("yes_price_dollars", "count_fp")),
 }
 _FRAMES: dict[str, tuple[type[Any], type[Any]]] = {
     "orderbook_snapshot": (messages.SnapshotFrame, messages.Snapshot),

@@ -118,6 +118,25 @@ def test_what_costs_the_frame_is_told_by_its_kind(payload: bytes, kind: IssueKin
     assert (events, issue.kind, issue.is_lost) == ([], kind, True)
 
 
+CENTS_DELTA = {"market_ticker": "A", "side": "yes", "price": 48, "delta": -40}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        frame("orderbook_delta", seq=1, msg={**CENTS_DELTA, "price_dollars": 0.485}),
+        frame("orderbook_delta", seq=1, msg={**CENTS_DELTA, "price_dollars": "0.48x"}),
+        frame("orderbook_delta", seq=1, msg={**CENTS_DELTA, "delta_fp": -40.5}),
+        trade("A", 1, yes_price_dollars=0.545, yes_price=54),
+        trade("A", 1, count_fp=9.12, count=9),
+    ],
+)
+def test_a_rounded_number_does_not_take_the_place_of_an_exact_one_that_was_spoiled(payload: bytes) -> None:
+    events, [issue] = read(payload)
+
+    assert (events, issue.kind, issue.is_lost) == ([], IssueKind.PARSE_ERROR, True)
+
+
 def test_a_trade_without_its_yes_price_has_that_of_the_other_side() -> None:
     [event], [issue] = read(trade("A", 1, yes_price_dollars=None))
 
