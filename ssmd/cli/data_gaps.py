@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, TextIO
 
-from registry.models import DataGap
+from registry.models import DataGap, Feed
 from registry.preflight import feed_known, feed_or_default
 from registry.refusal import ExitCode, require
 from ssmd.cli.columns import columns
+from ssmd.cli.data_quality import is_known, nothing_known
 from ssmd.cli.durations import lasting
 from ssmd.cli.table import render
 
@@ -26,7 +27,10 @@ def list_gaps(
     name = feed_or_default(feed)
     require(feed_known(name), exit_code=ExitCode.NOT_FOUND)
     gaps = DataGap.objects.filter(feed__name=name)
-    gaps = gaps.filter(date=on) if on else gaps
+    if on is not None:
+        gaps, row = gaps.filter(date=on), Feed.objects.get(name=name)
+        is_told = is_known(row, on) or gaps.exists()
+        require([] if is_told else [nothing_known(row, on)], exit_code=ExitCode.NOT_FOUND)
     latest = list(gaps.order_by("-gap_start", "-gap_number")[:limit])[::-1]
     if output == "table":
         shown = [_shown(days) for days in _joined(latest)]

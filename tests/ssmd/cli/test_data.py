@@ -120,7 +120,14 @@ def test_gaps_are_listed_in_order_of_time(ssmd: Ssmd, days: Feed) -> None:
         (4, "2025-12-03T09:00:00Z", None),
         (9, "2025-12-03T10:00:00Z", None),
     ]
-    assert ssmd("data", "gaps", "--date", "2025-12-04", "--json").data == []
+    assert ssmd("data", "gaps", "--date", "2025-12-14", "--json").data == []
+
+
+def test_no_gaps_are_claimed_of_a_day_of_which_nothing_is_recorded(ssmd: Ssmd, days: Feed) -> None:
+    nothing = ssmd("data", "gaps", "--date", "2025-12-04")
+
+    assert (nothing.code, nothing.out) == (4, "")
+    assert "Nothing is recorded of kalshi-sim on 2025-12-04" in nothing.err
 
 
 def test_a_gap_says_how_long_it_was_and_why(ssmd: Ssmd, days: Feed) -> None:
