@@ -34,6 +34,10 @@ class DirectoryStore:
         if not os.access(root, os.W_OK | os.X_OK):
             raise _unwritable(root, PermissionError(EACCES, "Permission denied"))
 
+    def place(self, key: str) -> str:
+        """Where an object, or all below a prefix, lies."""
+        return f"{self.root.absolute().as_uri()}/{key}"
+
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Write beside, force to disk, then link: the object appears whole or not at all."""
         path = self._path(key)

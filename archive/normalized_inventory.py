@@ -21,7 +21,7 @@ from archive.normalized_manifest import EventsManifest
 from archive.normalized_message import SCHEMAS
 from archive.normalized_read import read_manifest
 from archive.plan import start_of
-from archive.store import Store
+from archive.store import Store, place_of
 from registry.models import CaptureSession, DataInventory, DataQualityIssue, Feed, NormalizedPart, SealedDay
 from registry.quality import SEVERITIES
 from streaming.subjects import escape
@@ -45,7 +45,7 @@ def record_new_normalized_parts(
         damaged += len(batch) - len(found)
         parts += len(found)
         if found:
-            _record(row, found, today=today)
+            _record(store, row, found, today=today)
     _normalized(row).filter(date__lt=today, status=DataInventory.Status.PROCESSING).update(
         status=DataInventory.Status.PARTIAL
     )
@@ -85,7 +85,7 @@ def _read(store: Store, key: EventsKey, environment: str) -> EventsManifest | No
 
 
 @transaction.atomic
-def _record(feed: Feed, found: Sequence[EventsManifest], *, today: date) -> None:
+def _record(store: Store, feed: Feed, found: Sequence[EventsManifest], *, today: date) -> None:
     # One writer for each feed at a time: what follows reads all rows of a day and writes their sums.
     Feed.objects.select_for_update().get(pk=feed.pk)
     NormalizedPart.objects.bulk_create(
@@ -93,7 +93,7 @@ def _record(feed: Feed, found: Sequence[EventsManifest], *, today: date) -> None
     )
     latest = {(manifest.date, manifest.schema): manifest for manifest in found}
     for manifest in latest.values():
-        _recount(feed, manifest, today=today)
+        _recount(store, feed, manifest, today=today)
     for on in {manifest.date for manifest in found if manifest.quarantine}:
         _tell_quarantined(feed, on)
 
@@ -140,7 +140,7 @@ def _tell_quarantined(feed: Feed, on: date) -> None:
     )
 
 
-def _recount(feed: Feed, latest: EventsManifest, *, today: date) -> None:
+def _recount(store: Store, feed: Feed, latest: EventsManifest, *, today: date) -> None:
     """The day's row, from all its parts; an event that came twice counts twice until the day is sealed."""
     on, schema = latest.date, latest.schema
     parts = NormalizedPart.objects.filter(feed=feed, date=on, schema_version=schema, rows__gt=0)
@@ -152,7 +152,7 @@ def _recount(feed: Feed, latest: EventsManifest, *, today: date) -> None:
         row = DataInventory(
             feed=feed,
             data_type=DataInventory.DataType.NORMALIZED,
-            storage_path=events_prefix(feed.name, schema, on),
+            storage_path=place_of(store, events_prefix(feed.name, schema, on)),
             status=DataInventory.Status.PROCESSING,
             **identity,
         )

@@ -12,6 +12,7 @@ from archive.gap_rows import instant
 from archive.known_sessions import Archived
 from archive.layout import day_prefix
 from archive.seal_manifest import DayManifest
+from archive.store import place_of
 from registry.models import (
     ArchivePart,
     DataGap,
@@ -36,7 +37,13 @@ def recount(archived: Archived, on: date, tickers: Collection[str] = ()) -> None
         manifest = seal_manifest.latest(archived.store, archived.feed.name, on)
         if manifest is not None and manifest.raw_rows >= figures.get("record_count", 0):
             figures = _of_sealed(manifest)
-    DataInventory.objects.filter(pk=inventory.pk).update(**figures, processed_at=timezone.now())
+    DataInventory.objects.filter(pk=inventory.pk).update(
+        **figures, storage_path=_place(archived, on), processed_at=timezone.now()
+    )
+
+
+def _place(archived: Archived, on: date) -> str:
+    return place_of(archived.store, day_prefix(archived.feed.name, on))
 
 
 def _of_parts(parts: Any, inventory: DataInventory) -> Mapping[str, Any]:
@@ -76,7 +83,7 @@ def _raw_row(archived: Archived, on: date) -> DataInventory:
     row = DataInventory.objects.filter(**identity).first()
     if row is None:
         row = DataInventory(
-            **identity, storage_path=day_prefix(feed.name, on), status=DataInventory.Status.PROCESSING
+            **identity, storage_path=_place(archived, on), status=DataInventory.Status.PROCESSING
         )
         DataInventory.objects.bulk_create([row])
         DataGap.objects.filter(feed=feed, date=on, inventory=None).update(inventory=row)

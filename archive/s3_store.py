@@ -59,6 +59,10 @@ class S3Store:
         self._verifies_digest: bool | None = None
         self._probing = threading.Lock()
 
+    def place(self, key: str) -> str:
+        """Where an object, or all below a prefix, lies."""
+        return f"s3://{self._connection.bucket.name}/{key}"
+
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Store an object; a repetition after a lost answer finds it there."""
         checked_key(key)

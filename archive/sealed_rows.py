@@ -12,6 +12,7 @@ from archive.files import Damaged
 from archive.gap_rows import instant
 from archive.known_sessions import Archived
 from archive.seal_manifest import DayManifest, QualityCount
+from archive.store import place_of
 from registry.models import DataInventory, DataQualityIssue, Feed, SealedDay
 from registry.quality import SEVERITIES
 from streaming.subjects import escape
@@ -96,13 +97,13 @@ def _normalized_row(archived: Archived, manifest: DayManifest) -> None:
             [
                 DataInventory(
                     **identity,
-                    storage_path=_place(manifest),
+                    storage_path=_place(archived, manifest),
                     status=DataInventory.Status.PARTIAL,
                 )
             ]
         )
     DataInventory.objects.filter(**identity).update(
-        storage_path=_place(manifest),
+        storage_path=_place(archived, manifest),
         symbol_count=manifest.markets,
         record_count=sum(manifest.events.values()),
         byte_size=sum(shard.stored_bytes for shard in manifest.shards),
@@ -114,9 +115,9 @@ def _normalized_row(archived: Archived, manifest: DayManifest) -> None:
     )
 
 
-def _place(manifest: DayManifest) -> str:
+def _place(archived: Archived, manifest: DayManifest) -> str:
     """Below it lie folder, day and ticker."""
-    return f"{escape(manifest.feed)}/{manifest.schema}/"
+    return place_of(archived.normalized, f"{escape(manifest.feed)}/{manifest.schema}/")
 
 
 def _issues(archived: Archived, manifest: DayManifest) -> None:

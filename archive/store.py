@@ -99,6 +99,12 @@ def _owner_in(line: bytes) -> str:
         return "? (its _owner.json is damaged)"
 
 
+def place_of(store: Store | None, key: str) -> str:
+    """Where a key of this store lies, for people and other programs: s3://BUCKET/KEY, or file:///FOLDER/KEY."""
+    place = getattr(store, "place", None)
+    return str(place(key)) if place else key
+
+
 def remove_leftovers(store: Store, older_than: timedelta) -> int:
     """Clear away what writers that died left in the store, never an object; returns how much that was."""
     remove = getattr(store, "remove_leftovers", None)

@@ -97,7 +97,7 @@ def test_new_parts_become_rows_once(
     assert row.byte_size == sum(ArchivePart.objects.values_list("stored_bytes", flat=True))
     assert (row.connector_version, row.processor_version) == ("0.1.0", "0.1.0")
     assert row.first_timestamp == datetime(2025, 12, 14, 12, 0, 0, 1000, tzinfo=UTC)
-    assert row.storage_path == "kalshi-sim/2025/12/14/"
+    assert row.storage_path == f"file://{store.root}/kalshi-sim/2025/12/14/"
 
 
 def test_counts_grow_with_each_part(

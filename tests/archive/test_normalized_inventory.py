@@ -105,7 +105,7 @@ def test_a_committed_part_is_a_row_and_counts_in_its_day(feed: Feed, store: Dire
     day = DataInventory.objects.get(feed=feed, data_type="normalized", date=TODAY, schema_version="v2")
     assert (day.record_count, day.status, day.symbol_count) == (3, "processing", None)
     assert day.byte_size == sum(NormalizedPart.objects.values_list("bytes", flat=True))
-    assert day.storage_path == events_prefix(FEED, "v2", TODAY)
+    assert day.storage_path == f"file://{store.root}/{events_prefix(FEED, 'v2', TODAY)}"
     assert day.first_timestamp == datetime(2025, 12, 14, 12, 0, 0, 1000, tzinfo=UTC)
 
 

@@ -42,16 +42,11 @@ def feed(session: SessionMaker, ship: Callable[..., None], store: DirectoryStore
 
 
 def seal(store: DirectoryStore) -> None:
-    archive = Archive(
-        FEED,
-        ENVIRONMENT,
-        store,
-        DirectoryStore(store.root.parent / "norm"),
-        store.root.parent / "work",
-        "0.1.0",
-    )
+    normalized = DirectoryStore(store.root.parent / "norm")
+    archive = Archive(FEED, ENVIRONMENT, store, normalized, store.root.parent / "work", "0.1.0")
     seal_day(archive, ON, now_ns=NOW_NS)
-    assert record_sealed_day(archived_by(store, FEED, ENVIRONMENT), ON, now_ns=NOW_NS)
+    archived = archived_by(store, FEED, ENVIRONMENT, normalized=normalized)
+    assert record_sealed_day(archived, ON, now_ns=NOW_NS)
 
 
 def rows(*, without: tuple[str, ...] = ()) -> dict[str, list[Any]]:
@@ -108,12 +103,17 @@ def test_so_it_does_with_a_sealed_day(feed: Feed, store: DirectoryStore) -> None
     assert rows() == before
 
 
-def test_a_sealed_day_names_the_connector_in_both_its_rows(feed: Feed, store: DirectoryStore) -> None:
+def test_both_rows_of_a_sealed_day_name_the_connector_and_where_they_lie(
+    feed: Feed, store: DirectoryStore
+) -> None:
     before = DataInventory.objects.get(date=ON, data_type="raw").connector_version
 
     seal(store)
 
     told = DataInventory.objects.filter(date=ON).order_by("data_type")
+    assert [row.storage_path.removeprefix(f"file://{store.root.parent}/") for row in told] == [
+        f"norm/{FEED}/v2/", f"{store.root.name}/{FEED}/2025/12/14/",
+    ]  # fmt: skip
     assert before
     assert [row.connector_version for row in told] == [before, before]
 

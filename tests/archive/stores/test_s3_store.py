@@ -14,7 +14,7 @@ from archive.objects import ObjectMissing, OtherContent
 from archive.retry import Budget, Patience, Transient
 from archive.s3_connection import Bucket, make_client
 from archive.s3_store import S3Store
-from archive.store import open_store, remove_leftovers, store_usable
+from archive.store import open_store, place_of, remove_leftovers, store_usable
 from registry.environment_file import Store as StoreSpec
 from registry.refusal import ExitCode, Refused
 from tests.archive.stores.conftest import PART_BYTES
@@ -253,3 +253,9 @@ def test_all_of_one_operation_draws_on_one_budget() -> None:
         budget.run(lambda: budget.run(lambda: fail("part")))
 
     assert tries == ["part"] * 3
+
+
+def test_a_place_in_a_bucket_is_told_as_a_url() -> None:
+    store = S3Store(Bucket(name="ssmd-raw", endpoint="http://127.0.0.1:1"), lambda: ("key", "secret"))
+
+    assert place_of(store, "kalshi/2025/12/14/") == "s3://ssmd-raw/kalshi/2025/12/14/"
