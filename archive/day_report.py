@@ -30,7 +30,7 @@ class Sealed:
     is_partial: bool
     is_verified: bool
     result: str = ""
-    nats_lost: int = 0
+    nats_lost: int | None = None
     overlap: int = 0
 
 

@@ -72,7 +72,7 @@ def _sealed_row(archived: Archived, manifest: DayManifest, key: str, sha256: str
         raw_records=manifest.raw_rows,
         normalized_records=sum(manifest.events.values()),
         overlap_count=manifest.overlap,
-        nats_lost_count=manifest.nats_lost or 0,
+        nats_lost_count=manifest.nats_lost,
         raw_bytes=manifest.stored_bytes,
         normalized_bytes=sum(shard.stored_bytes for shard in manifest.shards),
         verified_at=instant(manifest.sealed_ns),

@@ -72,7 +72,7 @@ class SealedDay(models.Model):
         default=0, db_default=0, help_text="Records that two sessions saw."
     )
     nats_lost_count = models.BigIntegerField(
-        default=0, db_default=0, help_text="Events in the raw archive that the bus did not deliver."
+        null=True, help_text="Events in the raw archive that the bus did not deliver; NULL: not measured."
     )
     raw_bytes = models.BigIntegerField()
     normalized_bytes = models.BigIntegerField()

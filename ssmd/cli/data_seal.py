@@ -36,6 +36,8 @@ def add_verbs(actions: Any) -> None:
     normalize.add_argument("--schema", default=SCHEMA, metavar="VERSION", help=f"default: {SCHEMA}")
     verify.add_argument("--deep", action="store_true", help="make the events from raw once more, and compare")
     gc.add_argument("--yes", action="store_true", help="do not ask")
+    for parser in (seal, normalize):  # a version beside the others destroys nothing: there is nothing to ask
+        parser.add_argument("--yes", action="store_true", help="accepted, and not needed: nothing is removed")
     runs: tuple[tuple[ArgumentParser, Callable[..., object]], ...] = (
         (seal, run_seal), (normalize, run_normalize), (verify, run_verify), (gc, run_gc),
     )  # fmt: skip
