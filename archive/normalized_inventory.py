@@ -176,7 +176,7 @@ def _known_of_raw(feed: Feed, latest: EventsManifest) -> dict[str, object]:
     ).first()
     sessions = CaptureSession.objects.filter(session__in=latest.sessions).exclude(connector_version="")
     newest = sessions.order_by("-started_at").first()
-    markets = {} if raw is None else {"symbol_count": raw.symbols.count()}
+    markets: dict[str, object] = {} if raw is None else {"symbol_count": raw.symbols.count()}
     return markets if newest is None else {**markets, "connector_version": newest.connector_version[:32]}
 
 

@@ -21,13 +21,11 @@ from archive.gaps import losses
 from archive.identities import IdentitySet
 from archive.layout import PartKey
 from archive.plan import plan_day
-from archive.seal_events import read_index, seal_shard
+from archive.seal_events import seal_shard
 from archive.seal_manifest import (
     BusSeen,
     DayManifest,
-    Diff,
     Plan,
-    QualityCount,
     RawHour,
     SealedFile,
     SessionSpan,
@@ -37,6 +35,7 @@ from archive.seal_manifest import (
 from archive.seal_raw import joined, seal_hour
 from archive.seal_steps import Step as Step
 from archive.seal_steps import bus_report, raw_report, shard_report
+from archive.seal_sums import connector_version, diff_of, quality_of
 from archive.session_marks import SessionMark
 from archive.store import OtherContent, Store, bind_owner
 from archive.stored_identities import read_identities
@@ -185,21 +184,16 @@ def _manifest(archive: Archive, plan: Plan, base: DayManifest | None, *, today: 
         markets=sum(shard.markets for shard in shards),
         first_recv_ns=min(file.first_recv_ns for file in raw),
         last_recv_ns=max(file.last_recv_ns for file in raw),
-        connector_version=_connector_version(plan, base),
+        connector_version=connector_version(plan, base),
         overlap=sum(shard.overlap for shard in shards),
         nats_lost=lost,
         nats_unexpected=unexpected,
         quality=quality_of(one for shard in shards for one in shard.quality),
-        diff=_diff(archive.normalized, base, shards),
+        diff=diff_of(archive.normalized, base, shards),
         previous=previous,
         previous_date=previous_date,
         replaced=_replaced(hours, shards) or msgspec.UNSET,
     )
-
-
-def _connector_version(plan: Plan, base: DayManifest | None) -> str:
-    sources = [*plan.parts, *([base] if base else [])]
-    return max(sources, key=lambda source: source.last_recv_ns).connector_version if sources else ""
 
 
 def _plan_data(store: Store, plan: Plan) -> bytes:
@@ -265,41 +259,9 @@ def bus_losses(
     return len(reached.without(provisional)), len(provisional.without(sealed))
 
 
-def quality_of(counts: Iterable[QualityCount]) -> list[QualityCount]:
-    """The shards' counts by session and issue, with the first example of each."""
-    found: dict[tuple[str, str], QualityCount] = {}
-    for one in sorted(counts, key=lambda one: one.n):
-        known = found.get((one.session, one.issue))
-        count = one.count + (known.count if known else 0)
-        found[one.session, one.issue] = msgspec.structs.replace(known or one, count=count)
-    return [found[key] for key in sorted(found)]
-
-
 def _replaced(hours: list[RawHour], shards: list[Shard]) -> list[str]:
     made: list[RawHour | Shard] = [*hours, *shards]
     return sorted(key for step in made for key in replaced_by(step))
-
-
-def _diff(store: Store, base: DayManifest | None, shards: list[Shard]) -> Diff:
-    if base is None:
-        return Diff(added=sum(shard.files for shard in shards))
-    counts = Counter[str]()
-    for before, now in zip(base.shards, shards, strict=True):
-        is_unreadable = before.index.key in replaced_by(now)
-        known = [] if is_unreadable else read_index(store, before.index)
-        old = {(file.kind, file.ticker): file.sha256_rows for file in known}
-        new = {(file.kind, file.ticker): file.sha256_rows for file in read_index(store, now.index)}
-        for key in old.keys() | new.keys():
-            counts[_change(old.get(key), new.get(key))] += 1
-    return Diff(**counts)
-
-
-def _change(old: str | None, new: str | None) -> str:
-    if old is None:
-        return "added"
-    if new is None:
-        return "removed"
-    return "same" if old == new else "changed"
 
 
 def _previous(store: Store, plan: Plan) -> tuple[str, date | None]:

@@ -142,6 +142,7 @@ class Normalizer:
             return self._cannot_be_read(record, error, ticker=frame.msg.market_ticker)
         if type(event) is MarketStatus:
             if not self._shard.owns(event.ticker):
+                mapper.noted.clear()
                 return []  # another connector tells of it
             if event.status is Status.SETTLED:
                 self.fold.drop(event.ticker)

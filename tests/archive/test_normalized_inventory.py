@@ -70,6 +70,7 @@ def test_what_is_in_quarantine_is_one_issue_of_its_day_with_its_place(
 
     [issue] = DataQualityIssue.objects.filter(feed=feed, date=TODAY)
     assert (issue.issue_type, issue.severity, issue.count, issue.session) == ("quarantined", "error", 3, "")
+    assert issue.sample_data is not None
     assert store.get(issue.sample_data["object"])
 
 

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archive.plan import plan_day
-from archive.seal import Archive, quality_of, seal_day
+from archive.seal import Archive, seal_day
 from archive.seal_manifest import DayManifest
+from archive.seal_sums import quality_of
 from archive.shard_events import ShardEvents
 from streaming import marks
 from streaming.kalshi.normalizer_state import NormalizerState
@@ -93,13 +94,13 @@ _numbers = st.one_of(st.just("next"), st.just("next"), st.just("next"), st.sampl
 def hostile(draw: st.DrawFn, seq: int) -> bytes:
     """One frame, sound or not in any of the ways that a shard might take otherwise than another."""
     ticker, number = draw(st.sampled_from(TICKERS)), draw(_numbers)
-    seq = seq if number == "next" else number
+    given: Any = seq if number == "next" else number
     body: dict[str, Any] = {"market_ticker": ticker, "side": "yes", "price": 40, "delta": 1}
     kind = draw(st.sampled_from(["delta"] * 6 + list(HOSTILE)))
     if kind == "delta":
         body["delta"] = draw(st.sampled_from([1, 1, -1, -100_000]))
-        return frame("orderbook_delta", seq=seq, msg=body)
-    return HOSTILE[kind](ticker, seq, body)
+        return frame("orderbook_delta", seq=given, msg=body)
+    return HOSTILE[kind](ticker, given, body)
 
 
 HOSTILE: dict[str, Callable[[str, Any, dict[str, Any]], bytes]] = {
