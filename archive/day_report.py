@@ -21,6 +21,8 @@ from archive.session_marks import FOR_EVER_NS
 from registry.calendar import DAY_NS, Span, Window, merged, midnight_ns, within, without
 from registry.quality import DayFacts, Score, score
 
+_NOT_CAPTURED = [kind for kind in Kind if kind != Kind.CAPTURED]
+
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
@@ -88,6 +90,8 @@ def report(seen: Evidence, on: date, told: Told, *, closed: Iterable[Window] = (
         unplanned=sum(_counts(one, trading) for one in losses),
         not_recorded_ns=_length(spans_of(found, Kind.NOT_STARTED)),
         pending_ns=_length(spans_of(found, Kind.PENDING)),
+        trading_ns=traded,
+        captured_ns=traded - _length(_in(spans_of(found, *_NOT_CAPTURED), trading)),
     )
     judged = score(unplanned=unplanned, trading_ns=traded, errors=told.errors, frames=told.records)
     return DayReport(on, span, found, traded, losses, unexplained, judged, facts)

@@ -12,7 +12,7 @@ from archive.known_sessions import Archived, first_record_ns, known_sessions, se
 from archive.layout import day_of
 from registry.calendar import DAY_NS, Window, midnight_ns
 from registry.models import CaptureSession, DataGap, DataInventory, DataQualityIssue, Feed, SealedDay
-from registry.quality import status
+from registry.quality import share_of, status
 from registry.refusal import Refused
 
 log = structlog.get_logger()
@@ -28,7 +28,12 @@ def renew_days(archived: Archived, days: Iterable[date], *, now_ns: int) -> None
         gap_count = DataGap.objects.filter(feed=archived.feed, date=on).count()
         # A day in the making has no score, and is asked for at every new part: it is not judged.
         if on >= today:
-            rows.update(status=DataInventory.Status.PROCESSING, quality_score=None, gap_count=gap_count)
+            rows.update(
+                status=DataInventory.Status.PROCESSING,
+                quality_score=None,
+                captured_share=None,
+                gap_count=gap_count,
+            )
             continue
         judged = report_of(archived, on, now_ns=now_ns)
         if judged.unexplained:
@@ -39,6 +44,7 @@ def renew_days(archived: Archived, days: Iterable[date], *, now_ns: int) -> None
         rows.update(
             status=status(judged.facts),
             quality_score=score,
+            captured_share=share_of(judged.facts.captured),
             gap_count=gap_count,
             connector_version=_connector_version(archived, on),
         )

@@ -10,6 +10,8 @@ from math import floor
 NS = 1_000_000_000
 _FRAMES = 10_000
 _ERRORS_COST = Fraction(1, 100)
+# A day with less of its trading time captured is not complete, planned or not: more than a daily restart takes.
+LEAST_CAPTURED = Fraction(98, 100)
 
 # How bad each kind of defect is; what is not known here is a warning.
 SEVERITIES: Mapping[str, str] = {
@@ -70,6 +72,11 @@ def error_term(errors: int, frames: int) -> Term:
     return Term("errors", _ERRORS_COST * min(Fraction(1), rate), because)
 
 
+def share_of(exact: Fraction) -> Decimal:
+    """A share as `data_inventory.captured_share` holds it, rounded down: less than all is never shown as all."""
+    return Decimal(floor(exact * 10_000)) / 10_000
+
+
 class Condition(StrEnum):
     """Whether a day can be used, in one word."""
 
@@ -90,6 +97,23 @@ class DayFacts:
     unplanned: int = 0  # unplanned losses in trading, also of single markets
     not_recorded_ns: int = 0  # before the feed was recorded for the first time
     pending_ns: int = 0  # recorded and not committed yet
+    trading_ns: int = 0
+    captured_ns: int = 0  # of the trading time: every channel was captured
+
+    @property
+    def captured(self) -> Fraction:
+        """The share of the trading time in which every channel was captured; all of it where there is no trading."""
+        return Fraction(self.captured_ns, self.trading_ns) if self.trading_ns else Fraction(1)
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether too little of the trading time was captured for a complete day, whatever the reason."""
+        return self.captured < LEAST_CAPTURED
+
+    @property
+    def captured_percent(self) -> str:
+        """The share in words, rounded down."""
+        return f"{floor(self.captured * 10_000) / 100:.2f} %"
 
 
 def status(day: DayFacts) -> str:
@@ -98,7 +122,7 @@ def status(day: DayFacts) -> str:
         return "failed"
     if not day.is_over:
         return "processing"
-    lacks = day.unplanned or day.not_recorded_ns or day.pending_ns
+    lacks = day.unplanned or day.not_recorded_ns or day.pending_ns or day.is_thin
     return "partial" if lacks or not (day.is_sealed and day.is_verified) else "complete"
 
 
@@ -106,7 +130,7 @@ def condition(day: DayFacts | None) -> Condition:
     """One word for whoever wants to use the day; None is a day of which nothing is recorded."""
     if day is None:
         return Condition.MISSING
-    if day.integrity or day.unplanned or (day.is_over and day.not_recorded_ns):
+    if day.integrity or day.unplanned or (day.is_over and (day.not_recorded_ns or day.is_thin)):
         return Condition.DEGRADED
     return Condition.AVAILABLE if status(day) == "complete" else Condition.PENDING
 
@@ -116,6 +140,7 @@ def lacking(day: DayFacts, *, seal: str, verify: str) -> list[str]:
     found = [
         (day.integrity, "the archive contradicts itself: see the integrity failures"),
         (not day.is_over, "the day is not over"),
+        (day.is_over and day.is_thin, f"only {day.captured_percent} of its trading time was captured"),
         (day.unplanned, "it has unplanned gaps"),
         (day.not_recorded_ns, f"nothing was recorded in its first {day.not_recorded_ns / NS:,.0f} s"),
         (day.pending_ns, f"the last {day.pending_ns / NS:,.0f} s are not committed yet"),

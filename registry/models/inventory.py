@@ -67,6 +67,13 @@ class DataInventory(models.Model):
     status = models.CharField(max_length=16, choices=Status)
     gap_count = models.IntegerField(default=0, db_default=0)
     quality_score = models.DecimalField(max_digits=3, decimal_places=2, null=True, blank=True)
+    captured_share = models.DecimalField(
+        max_digits=5,
+        decimal_places=4,
+        null=True,
+        blank=True,
+        help_text="Of the trading time: every channel was captured.",
+    )
 
     connector_version = models.CharField(max_length=32, null=True, blank=True)
     processor_version = models.CharField(max_length=32, null=True, blank=True)

@@ -11,12 +11,14 @@ from django.utils import timezone
 
 from registry.models import DataInventory
 from registry.preflight import feed_known, feed_or_default
+from registry.quality import LEAST_CAPTURED
 from registry.refusal import ExitCode, Reason, Refused, require
 from ssmd.cli.columns import columns
 from ssmd.cli.table import render, size
 
 _SHOWN = ("Date", "Raw", "Normalized", "Status", "Quality", "Gaps")
-_WIDE = (*_SHOWN, "Records", "Markets")
+_CAPTURED = "Captured"  # among the first columns once a day lacks so much that it is not complete
+_WIDE = (*_SHOWN, _CAPTURED, "Records", "Markets")
 # A day is as good as its worst part.
 _WORST_FIRST = ("failed", "processing", "partial", "complete")
 _MOST_MISSING = 7  # days in a row that are shown one by one
@@ -52,7 +54,8 @@ def show_inventory(
         else [one for one in days if one["Status"] == status]
     )
     stdout.write(f"Feed: {name}\nDate Range: {_range(rows, first, last)}\n\n")
-    stdout.write(render(shown, _WIDE if wide else _SHOWN))
+    is_thin = any(row.captured_share is not None and row.captured_share < LEAST_CAPTURED for row in rows)
+    stdout.write(render(shown, _WIDE if wide else (*_SHOWN, _CAPTURED) if is_thin else _SHOWN))
 
 
 def _inventory(name: str, first: date | None, last: date | None) -> QuerySet[DataInventory]:
@@ -82,6 +85,7 @@ def _day(on: date, rows: list[DataInventory]) -> dict[str, Any]:
         "Status": status,
         "Quality": _score(scores),
         "Gaps": max(row.gap_count for row in latest.values()) if has_any else None,
+        _CAPTURED: _share([row.captured_share for row in latest.values() if row.captured_share is not None]),
         "Records": _most(row.record_count for row in latest.values()),
         "Markets": _most(row.symbol_count for row in latest.values()),
     }
@@ -124,6 +128,10 @@ def _most(counts: Iterable[int | None]) -> str | None:
     """Raw frames or what became of them, whichever is more; with thousands apart."""
     known = [count for count in counts if count is not None]
     return f"{max(known):,}" if known else None
+
+
+def _share(shares: Sequence[Decimal]) -> str | None:
+    return f"{min(shares) * 100:.2f} %" if shares else None
 
 
 def _score(scores: Sequence[Decimal]) -> str | None:

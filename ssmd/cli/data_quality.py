@@ -6,7 +6,7 @@ from typing import Any, TextIO
 
 from registry.models import DataGap, DataInventory, DataQualityIssue, Feed
 from registry.preflight import feed_known, feed_or_default
-from registry.quality import condition, status
+from registry.quality import condition, share_of, status
 from registry.refusal import ExitCode, Reason, require
 from ssmd.cli.durations import lasting
 from ssmd.cli.table import render, render_one
@@ -84,6 +84,7 @@ def quality_of(name: str, on: date) -> dict[str, Any]:
         ],
         "seconds": (judged.span[1] - judged.span[0]) / 1e9,
         "trading_seconds": judged.trading_ns / 1e9,
+        "captured_share": share_of(judged.facts.captured),
         "unexplained_seconds": sum(end - start for start, end in judged.unexplained) / 1e9,
         "coverage": coverage,
         "issues": [_issue(row) for row in issues],
@@ -109,6 +110,7 @@ def _in_words(told: Mapping[str, Any]) -> str:
         f"Feed: {told['feed']}",
         f"Date: {told['date']}",
         f"Condition: {told['condition']} ({told['status']})",
+        f"Captured: {told['captured_share'] * 100:.2f} % of the trading time",
         f"Quality score: {score}",
         *(f"  - {term['cost']:.4f}  {term['name']}: {term['because']}" for term in told["score_terms"]),
         "",

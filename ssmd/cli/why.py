@@ -164,10 +164,12 @@ def _in_words(told: dict[str, Any]) -> Iterator[str]:
 def _headline(told: dict[str, Any]) -> str:
     what = f"{told['feed']} {told['date']} is {told['status']}"
     unplanned = sum(not gap["planned"] for gap in told["gaps"])
+    share = f"{told['captured_share'] * 100:.2f} %"
     if told["status"] == "complete":
-        return f"{what}: sealed as version {told['sealed_version']}, verified, without an unplanned gap."
+        version = f"sealed as version {told['sealed_version']}, verified"
+        return f"{what}: {version}, without an unplanned gap, {share} of its trading time captured."
     found = [f"{unplanned} unplanned gap{'s' * (unplanned != 1)}"] if unplanned else []
-    found += told["lacking"][:1] if not unplanned else []
+    found += told["lacking"][:1] if not unplanned else [f"{share} of its trading time captured"]
     return f"{what} ({told['condition']}): {', '.join(found)}."
 
 

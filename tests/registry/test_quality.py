@@ -1,3 +1,4 @@
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.models import DataQualityIssue
-from registry.quality import NS, SEVERITIES, Condition, DayFacts, condition, lacking, score, status
+from registry.quality import NS, SEVERITIES, Condition, DayFacts, condition, lacking, score, share_of, status
 
 DAY = 86_400 * NS
 COMPLETE = DayFacts(is_over=True, is_sealed=True, is_verified=True)
@@ -81,10 +82,20 @@ def test_the_score_fits_its_column_whatever_happened(
             Condition.PENDING,
         ),
         (DayFacts(is_over=True, is_sealed=True, is_verified=True, integrity=1), "failed", Condition.DEGRADED),
+        (replace(COMPLETE, trading_ns=DAY, captured_ns=DAY * 98 // 100), "complete", Condition.AVAILABLE),
+        (replace(COMPLETE, trading_ns=DAY, captured_ns=DAY * 98 // 100 - 1), "partial", Condition.DEGRADED),
+        (DayFacts(is_over=False, trading_ns=DAY, captured_ns=1), "processing", Condition.PENDING),
     ],
 )
 def test_status_and_condition_of_a_day(facts: DayFacts, expected: str, usable: Condition) -> None:
     assert (status(facts), condition(facts)) == (expected, usable)
+
+
+def test_how_little_was_captured_of_a_day_is_said_and_rounded_down() -> None:
+    thin = replace(COMPLETE, trading_ns=DAY, captured_ns=DAY // 185)
+
+    assert lacking(thin, seal="s", verify="v") == ["only 0.54 % of its trading time was captured"]
+    assert share_of(Fraction(99_999, 100_000)) == Decimal("0.9999")
 
 
 def test_a_day_of_which_nothing_is_recorded_is_missing() -> None:

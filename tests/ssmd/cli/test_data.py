@@ -57,8 +57,8 @@ def test_the_wide_table_counts_records_and_markets(ssmd: Ssmd, days: Feed) -> No
     lines = ssmd("data", "inventory", "--wide", "--to", "2025-12-01").out.splitlines()
 
     assert lines[3:] == [
-        "Date        Raw    Normalized  Status    Quality  Gaps  Records    Markets",
-        "2025-12-01  523MB  314MB       complete  0.99     0     1,234,567  7",
+        "Date        Raw    Normalized  Status    Quality  Gaps  Captured  Records    Markets",
+        "2025-12-01  523MB  314MB       complete  0.99     0     -         1,234,567  7",
     ]
 
 

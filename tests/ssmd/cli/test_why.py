@@ -85,7 +85,10 @@ def test_a_day_with_gaps_is_explained_gap_by_gap(ssmd: Ssmd, eventful: Home) -> 
 
     assert answer.code == 7
     lines = answer.out.splitlines()
-    assert lines[0] == "kalshi-sim 2025-12-14 is partial (degraded): 5 unplanned gaps."
+    assert (
+        lines[0]
+        == "kalshi-sim 2025-12-14 is partial (degraded): 5 unplanned gaps, 99.23 % of its trading time captured."
+    )
     assert "06:00:00Z  30.000 s  connection_lost" in answer.out
     assert "ssmd data seal --feed kalshi-sim --date 2025-12-14" in lines[-1]
     assert max(map(len, lines)) <= 120
@@ -118,6 +121,22 @@ def test_a_sealed_day_without_an_unplanned_gap_is_complete(ssmd: Ssmd, quiet: Ho
         ("raw", "complete"),
         ("normalized", "complete"),
     }
+
+
+def test_a_day_that_was_planned_not_to_be_recorded_is_not_complete(ssmd: Ssmd, home: Home) -> None:
+    recorder = Recorder(home.session, "20251213T235000Z-a", -600)
+    recorder.connect(-600, -595)
+    recorder.stop(864)
+    home.ship()
+    home.seal()
+
+    answer, listed = ssmd(*WHY), ssmd("data", "inventory", "--from", str(ON), "--to", str(ON))
+
+    assert answer.code == 7
+    first = "kalshi-sim 2025-12-14 is partial (degraded): only 1.00 % of its trading time was captured."
+    assert answer.out.splitlines()[0] == first
+    assert listed.out.splitlines()[-1].split()[-2:] == ["1.00", "%"]
+    assert "partial" in listed.out
 
 
 def test_a_day_of_which_nothing_is_known_names_the_latest_one(ssmd: Ssmd, quiet: Home) -> None:
