@@ -4,8 +4,6 @@ It has no database: everything it needs is in its configuration, as plain values
 """
 
 import asyncio
-import gc
-import resource
 import secrets
 import signal
 import time
@@ -16,13 +14,13 @@ from functools import partial
 
 import structlog
 
-from registry.refusal import ExitCode, Reason, Refused
-from streaming import capture_metrics, dead_session, lifetime, marks, metrics, room
+from registry.refusal import Refused
+from streaming import capture_metrics, dead_session, marks, metrics, room
 from streaming.capture_log import CaptureLog
 from streaming.connector_config import ConnectorConfig
 from streaming.disk import Disk, DiskFailed
 from streaming.events import GapNotice
-from streaming.handover import Seat, seat
+from streaming.handover import Seat
 from streaming.kalshi.capture import Capture
 from streaming.kalshi.keyring import Keyring
 from streaming.kalshi.market_lister import MarketLister
@@ -40,45 +38,9 @@ from streaming.session_clock import SessionClock
 log = structlog.get_logger()
 
 TICK_SECONDS = 1.0
-LEAST_DESCRIPTORS, ENOUGH_DESCRIPTORS = 64, 4096
 STOPPED = "stopped"
 # Sent before a planned stop in which the venue goes first, as the simulated exchange does.
 EXPECT_END = signal.SIGUSR1
-
-
-def run(config: ConnectorConfig) -> None:
-    """The process's main; raises Refused for what an operator has to mend."""
-    signal.signal(EXPECT_END, signal.SIG_IGN)  # until there is a session to tell
-    # What is loaded by now stays; a hot path that makes a dozen objects a frame must not scan it again and again.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
-    _require_descriptors()
-    with seat(config.capture, config.shard, take_over=config.take_over) as taken:
-        metrics.init_connector(config.feed)
-        capture_metrics.init_capture(config.feed)
-        _serve_metrics(config.metrics_port)
-        lifetime.run("connector", Connector(config, seat=taken).run)
-
-
-def _serve_metrics(port: int) -> None:
-    try:
-        metrics.serve_metrics(port)
-    except OSError as error:
-        reason = Reason(f"port {port} for /metrics: {error.strerror}", "Name a free one with --metrics-port.")
-        raise Refused([reason], exit_code=ExitCode.CONFLICT) from error
-
-
-def _require_descriptors() -> None:
-    """Without room for its files and sockets it would fail in the middle of recording."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    allowed = ENOUGH_DESCRIPTORS if most == resource.RLIM_INFINITY else min(most, ENOUGH_DESCRIPTORS)
-    if allowed < LEAST_DESCRIPTORS:
-        reason = Reason(
-            f"this process may open {allowed} files; a connector needs {LEAST_DESCRIPTORS}",
-            "Raise the limit (ulimit -n 1024).",
-        )
-        raise Refused([reason], exit_code=ExitCode.UNAVAILABLE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
 
 
 def new_session(feed: str, now: datetime) -> str:

@@ -17,7 +17,7 @@ from secmaster.preflight import market_known
 from ssmd import __version__
 from ssmd.bus import bus_url
 from ssmd.key_check import pem_usable
-from streaming import connector
+from streaming import connector_main
 from streaming.connector_config import ConnectorConfig
 from streaming.kalshi.rest import Credentials, KalshiRest
 from streaming.kalshi.shards import ALL, Shard, parse_shard
@@ -74,7 +74,7 @@ def start_connector(
     require(symbols_known(plan, symbols, credentials))
 
     config = config_of(plan, credentials, metrics_port=metrics_port, shard=shard)
-    connector.run(dataclasses.replace(config, take_over=take_over))
+    connector_main.run(dataclasses.replace(config, take_over=take_over))
 
 
 def credentials_of(plan: RecordingPlan) -> Credentials:

@@ -14,9 +14,20 @@ import google_crc32c
 import pytest
 
 from registry.refusal import ExitCode, Refused
-from streaming import capture_log, connector, dead_session, lifetime, marks, metrics, old_sessions, records
+from streaming import (
+    capture_log,
+    connector,
+    connector_main,
+    dead_session,
+    lifetime,
+    marks,
+    metrics,
+    old_sessions,
+    records,
+)
 from streaming.capture_log import CaptureLog
 from streaming.file_lock import FileLock, Locked
+from streaming.handover import seat
 from streaming.log_reader import CaptureLogReader, segments
 from streaming.records import Kind
 from tests.faults.b_venue import Venue, config_for
@@ -31,7 +42,7 @@ BLOCKED = f'ssmd_shipper_sessions_blocked{{feed="{FEED}"}}'
 def refused(rig: Rig) -> ExitCode | None:
     """With which code a connector does not even start."""
     try:
-        connector.run(config_for(rig, Venue(rig, url="ws://127.0.0.1:1/")))
+        connector_main.run(config_for(rig, Venue(rig, url="ws://127.0.0.1:1/")))
     except Refused as error:
         return error.exit_code
     except (ExceptionGroup, OSError, SystemExit):
@@ -64,7 +75,7 @@ def test_a_capture_folder_that_cannot_be_written_is_refused_at_the_start(
     def scenario(is_handled: bool) -> Outcome:
         rig = Rig(tmp_path / str(is_handled))
         if not is_handled:
-            monkeypatch.setattr(connector, "_only_connector", lambda folder: FileLock(tmp_path / "another"))
+            monkeypatch.setattr(connector_main, "seat", lambda *which, **how: seat(tmp_path / "another"))
         # Nobody makes folders in sysfs, not even root, whom permissions would not stop.
         rig.capture = Path("/sys/ssmd") / ENVIRONMENT
         return must_refuse(rig, ExitCode.PERMISSION, started)
@@ -129,7 +140,7 @@ def test_a_second_connector_of_an_environment_is_refused_with_5(
     def scenario(is_handled: bool) -> Outcome:
         rig = Rig(tmp_path / str(is_handled))
         if not is_handled:
-            monkeypatch.setattr(connector, "_only_connector", lambda folder: FileLock(tmp_path / "another"))
+            monkeypatch.setattr(connector_main, "seat", lambda *which, **how: seat(tmp_path / "another"))
         with FileLock(rig.capture / "connector.lock"):
             return must_refuse(rig, ExitCode.CONFLICT, started)
 
@@ -209,15 +220,15 @@ STARTED = """
 import resource, sys
 from pathlib import Path
 from registry.refusal import Refused
-from streaming import connector
+from streaming import connector_main
 from tests.faults.b_venue import Venue, config_for
 from tests.faults.capture_rig import Rig
 rig = Rig(Path(sys.argv[1]))
 if sys.argv[2] == "False":
-    connector._require_descriptors = lambda: None
+    connector_main._require_descriptors = lambda: None
 resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[3]), int(sys.argv[3])))
 try:
-    connector.run(config_for(rig, Venue(rig, url="ws://127.0.0.1:1/")))
+    connector_main.run(config_for(rig, Venue(rig, url="ws://127.0.0.1:1/")))
 except Refused as refused:
     sys.exit(f"{refused}" if refused.exit_code != 6 else print(refused) or 6)
 """
@@ -262,7 +273,7 @@ def test_the_limit_is_raised_as_far_as_it_may_be(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(resource, "getrlimit", lambda which: (256, 1024))
     monkeypatch.setattr(resource, "setrlimit", lambda which, limits: raised.append(limits))
 
-    connector._require_descriptors()
+    connector_main._require_descriptors()
 
     assert raised == [(1024, 1024)]
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('registry', '0003_remaining_tables'),
+        ('registry', '0005_nats_lost_not_measured'),
     ]
 
     operations = [
