@@ -64,8 +64,9 @@ def test_a_day_of_long_ago_that_was_never_sealed_is_due(ssmd: Ssmd, spec: Archiv
 
 
 def test_the_feed_version_in_force_on_a_day_picks_the_mapper_of_its_seal(
-    ssmd: Ssmd, spec: ArchiveSpec
+    ssmd: Ssmd, spec: ArchiveSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sealing, "best_runner", lambda spec, *, progress: in_this_process)
     feed = Feed.objects.get(name=FEED)
     feed.revise(effective_from=date(2025, 12, 14), reason="test", parser_config={"mapper": "kalshi-both"})
     feed.revise(effective_from=date(2025, 12, 15), reason="test", parser_config={"mapper": "kalshi-fp"})
