@@ -14,6 +14,7 @@ from streaming.events import GapNotice, Trade
 from streaming.publisher import Publisher
 from streaming.records import Kind
 from streaming.transport import StreamSpec
+from tests.faults.lossy_bus import HardNats
 from tests.running import NatsServer, free_port
 from tests.streaming.bus import published
 from tests.streaming.kalshi.frames import snapshot, trade
@@ -140,15 +141,16 @@ async def test_frames_that_are_not_understood_are_counted_and_said_once_a_minute
     assert "frame not understood" in trades[0]["event"]
 
 
-async def test_an_event_that_is_too_large_is_counted_and_its_market_is_told(
-    nats_server: str, tmp_path: Path
-) -> None:
-    levels = [[f"0.{price % 10_000:04d}", "1.00"] for price in range(1, 120_000)]
+async def test_an_event_that_is_too_large_is_counted_and_its_market_is_told(tmp_path: Path) -> None:
+    server = HardNats(tmp_path, "max_payload: 8192\n")
+    server.start()
+    levels = [[f"0.{price:04d}", "1.00"] for price in range(1, 2_000)]
     session = Session(tmp_path / "s", count=1, more=(snapshot("B", 1, yes=levels),))
 
-    await run_from_start(session, nats_server)
+    await run_from_start(session, server.url)
 
-    events = await published(nats_server, session.stream.name)
+    events = await published(server.url, session.stream.name)
+    server.stop()
     notices = [event for event in events if isinstance(event, GapNotice)]
     assert [(one.cause, one.tickers, one.to_ns is None) for one in notices] == [
         ("oversize_event", ("B",), True), ("oversize_event", ("B",), False),
