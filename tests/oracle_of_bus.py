@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from streaming.events import BookDelta, BookSide, BookSnapshot, Event, GapNotice, Origin, Trade
-from streaming.records import Kind
+from streaming.records import Kind, Record
 from tests.oracle import Archived, Sent
 
 Book = dict[str, dict[Decimal, Decimal]]  # side ("yes"/"no") -> price -> size
@@ -42,6 +42,21 @@ def trades_of(frames: Iterable[bytes]) -> Iterator[TradeFact]:
             Decimal(message["count_fp"]),
             {"yes": "buy", "no": "sell"}[message.get("taker_outcome_side") or message["taker_side"]],
         )
+
+
+def _trades_in(record: Record) -> Iterator[TradeFact]:
+    """The trades of a frame, or of a mark that holds what REST told of a loss."""
+    if record.kind == Kind.TEXT:
+        yield from trades_of([record.payload])
+    elif record.kind == Kind.MARK and (told := _parsed(record.payload)).get("mark") == "rest_trades":
+        for row in told["trades"]:
+            yield TradeFact(
+                row["trade_id"],
+                row["ticker"],
+                Decimal(row["yes_price_dollars"]),
+                Decimal(row["count_fp"]),
+                {"yes": "buy", "no": "sell"}[row["taker_outcome_side"]],
+            )
 
 
 def _parsed(frame: bytes) -> dict[str, Any]:
@@ -80,8 +95,8 @@ def judge_trades(
     known = set()
     for session in archive:
         for record in session.records:
-            for expected in trades_of([record.payload] if record.kind == Kind.TEXT else []):
-                identity = f"{session.session}.{record.n}.0"
+            for k, expected in enumerate(_trades_in(record)):
+                identity = f"{session.session}.{record.n}.{k}"
                 known.add(identity)
                 found = facts.get(identity)
                 if found is None:
