@@ -18,9 +18,11 @@ from archive.session_marks import (
     Run,
     SessionMark,
     captured,
+    carried,
     concerns,
     has_ended,
     runs_of,
+    shard_of,
     with_assumed_ends,
 )
 from registry.calendar import DAY_NS, Span, merged, midnight_ns, within, without
@@ -104,12 +106,32 @@ def day_span(on: date, now_ns: int) -> Span:
 
 
 def _captured(seen: Evidence, channel: str) -> list[Span]:
+    """What some session recorded; of several connectors each must have recorded its own markets."""
     holes, last = _holes(seen.runs), _last(seen.runs)
-    spans: list[Span] = []
+    of_shard: dict[str, list[Span]] = {}
     for session, own in seen.sessions.items():
         recorded = captured(own, channel=channel, until_ns=last.get(session, 0))
-        spans += without(recorded, holes.get(session, []))
-    return merged(spans)
+        of_shard.setdefault(shard_of(own), []).extend(without(recorded, holes.get(session, [])))
+    whole = merged(span for spans in of_shard.values() for span in spans)
+    if len(of_shard) < 2:
+        return whole
+    for shard, spans in of_shard.items():
+        whole = without(whole, merged(without(_lost_by(seen, shard, channel), merged(spans))))
+    return whole
+
+
+def _lost_by(seen: Evidence, shard: str, channel: str) -> list[Span]:
+    """When sessions of one connector of several lost this channel, which it carries."""
+    own = {
+        session: marks_of
+        for session, marks_of in seen.sessions.items()
+        if shard and shard_of(marks_of) == shard and channel in carried(marks_of)
+    }
+    return [
+        (loss.start_ns, _end(loss, seen.now_ns))
+        for loss in seen.losses
+        if loss.session in own and concerns(loss.mark, channel) and loss.mark.cause not in _OF_THE_BUS
+    ]
 
 
 def _holes(runs: Sequence[Run]) -> dict[str, list[Span]]:

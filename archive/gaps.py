@@ -11,11 +11,13 @@ from archive.session_marks import (
     SessionMark,
     by_session,
     captured,
+    carried,
     closes,
     concerns,
     has_ended,
     own_losses,
     ready,
+    shard_of,
 )
 from registry.calendar import midnight_ns
 from streaming import marks
@@ -58,15 +60,24 @@ def losses(known: Iterable[SessionMark]) -> list[Loss]:
     of the environment is ready: then all books have snapshots again. If one is ready already, nothing was missed.
     """
     sessions = by_session(known)
-    ready_spans = [(session, span) for session, own in sessions.items() for span in captured(own)]
+    ready_spans = [
+        (session, shard_of(own), span)
+        for session, own in sessions.items()
+        for span in captured(own, channels=carried(own))
+    ]
     return [loss for own in sessions.values() for loss in _of_session(own, ready_spans)]
 
 
 def _of_session(
-    own: Sequence[SessionMark], ready_spans: Iterable[tuple[str, tuple[int, int]]]
+    own: Sequence[SessionMark], ready_spans: Iterable[tuple[str, str, tuple[int, int]]]
 ) -> Iterator[Loss]:
-    session = own[0].session
-    others = [span for other, span in ready_spans if other != session]
+    session, shard = own[0].session, shard_of(own)
+    # Of several connectors one does not make good what another lost.
+    others = [
+        span
+        for other, its_shard, span in ready_spans
+        if other != session and (not shard or its_shard in ("", shard))
+    ]
     closed, is_over = closes(own), has_ended(own)
     healed = {mark.gap: mark.trades for mark in (at.mark for at in own) if _heals(mark)}
     stop = next(

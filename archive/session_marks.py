@@ -118,15 +118,32 @@ def concerns(mark: marks.GapOpen, channel: str) -> bool:
     return not mark.sid or mark.channel in ("", channel)
 
 
+def shard_of(own: Iterable[SessionMark]) -> str:
+    """Which of several connectors recorded the session; empty where there was one."""
+    return next((at.mark.shard for at in own if isinstance(at.mark, marks.SessionStart)), "")
+
+
+def carried(own: Iterable[SessionMark]) -> list[str]:
+    """The channels that the session's connections carried; all, where nothing says otherwise."""
+    opened = [at.mark.channels for at in own if isinstance(at.mark, marks.ConnectionOpen)]
+    if not all(opened):
+        return list(CHANNELS)
+    return [one for one in CHANNELS if any(one in channels for channels in opened)] or list(CHANNELS)
+
+
 def captured(
-    own: Sequence[SessionMark], *, channel: str | None = None, until_ns: int = FOR_EVER_NS
+    own: Sequence[SessionMark],
+    *,
+    channel: str | None = None,
+    channels: Sequence[str] = CHANNELS,
+    until_ns: int = FOR_EVER_NS,
 ) -> list[Span]:
-    """When a session recorded this channel whole (None: every channel): ready, and outside of its own losses.
+    """When a session recorded this channel whole (None: all of `channels`): ready, and outside of its own losses.
 
     `own` are its marks in order; a connection of which no end is known lasts until `until_ns`.
     """
     if channel is None:
-        return _common(captured(own, channel=one, until_ns=until_ns) for one in CHANNELS)
+        return _common(captured(own, channel=one, until_ns=until_ns) for one in channels)
     lost = [span for at, span in own_losses(own) if concerns(at, channel)]
     return spans_without(ready(own, channel, until_ns=until_ns), merged_spans(lost))
 

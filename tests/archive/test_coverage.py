@@ -340,3 +340,44 @@ def test_a_planned_stop_begins_where_the_first_of_its_lines_ended() -> None:
 
     assert day(seen(told), "trade") == [("captured", 0, 40_000), ("gap", 40_000, 86_400)]
     assert day(seen(told), "orderbook") == [("captured", 0, 40_001), ("gap", 40_001, 86_400)]
+
+
+# -- several connectors ------------------------------------------------------------------------------
+
+
+def of_shard(index: int, session: str, *, at: float = -100) -> Told:
+    """A session of one of two connectors, ready; the first carries trades, both carry books."""
+    told = Told(session)
+    told.add(at, marks.SessionStart("f", "demo", 1, "h", "v2", "wss://x", "0", {}, shard=f"{index}/2"))
+    for line, channel in enumerate(["trade", "orderbook"] if index == 1 else ["lifecycle", "orderbook"]):
+        told.add(at, marks.ConnectionOpen(line + 1, line, [channel]))
+        told.add(at, marks.ConnectionReady(connection=line + 1, tickers=10 * line))
+    return told
+
+
+def stopped(told: Told, at: float) -> Told:
+    told.add(at, marks.ConnectionClose(1, 1000, ""))
+    told.add(at, marks.ConnectionClose(2, 1000, ""))
+    told.lose(at, "planned_teardown", planned=True, fault="ours").add(at, marks.SessionEnd("stopped"))
+    return told
+
+
+def test_what_one_of_two_connectors_misses_the_other_does_not_make_good() -> None:
+    first, second = stopped(of_shard(1, "a"), 90_000), stopped(of_shard(2, "b"), 1_000)
+    again = stopped(of_shard(2, "c", at=1_010), 90_000)
+    told = seen(first, second, again)
+
+    assert day(told, "orderbook") == [
+        ("captured", 0, 1_000), ("gap", 1_000, 1_010), ("captured", 1_010, 86_400),
+    ]  # fmt: skip
+    assert day(told, "trade") == [("captured", 0, 86_400)]
+
+
+def test_what_the_first_of_two_connectors_misses_is_missing_of_every_channel_that_it_carries() -> None:
+    first, again = stopped(of_shard(1, "a"), 1_000), stopped(of_shard(1, "c", at=1_010), 90_000)
+    told = seen(first, stopped(of_shard(2, "b"), 90_000), again)
+
+    for channel in ("trade", "orderbook"):
+        assert day(told, channel) == [
+            ("captured", 0, 1_000), ("gap", 1_000, 1_010), ("captured", 1_010, 86_400),
+        ]  # fmt: skip
