@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from nats.js.errors import NotFoundError
 
-from streaming import publisher, transport
+from streaming import pace, publisher, transport
 from streaming.store_watch import StoreWatch
 from tests.faults.lossy_bus import Life, finish, life
 from tests.faults.proof import Outcome, fault, prove, watched
@@ -28,6 +28,7 @@ def proven(home: Path, damage: Damage, *, why: str, monkeypatch: pytest.MonkeyPa
     def scenario(is_handled: bool) -> Outcome:
         with monkeypatch.context() as patched:
             patched.setattr(publisher, "LOOK_EVERY_SECONDS", 0.3)
+            patched.setattr(pace, "ACK_WITHIN_SECONDS", 0.3)
             if not is_handled:
                 patched.setattr(StoreWatch, "look", _no_look)
             return asyncio.run(_live(home / str(is_handled), damage, is_handled))
