@@ -151,7 +151,11 @@ class Outbox:
     async def _its_turn(self) -> None:
         """Until something new may go out; nothing is awaited between the last look and the return."""
         while True:
-            while len(self._waiting) >= self._pace.window or not self._client.is_connected or self.is_refused:
+            while (
+                len(self._waiting) >= self._pace.window
+                or not self._client.is_connected
+                or (self.refused and self._waiting)
+            ):
                 self._room.clear()
                 await self._wait_for_room()
             if not self._is_behind:
@@ -161,11 +165,8 @@ class Outbox:
     @property
     def _is_behind(self) -> bool:
         """Whether older messages have to be sent again first."""
-        return self._was_refused or self._catching_up.locked() or self._is_reconnected
-
-    @property
-    def _is_reconnected(self) -> bool:
-        return bool(self._client.stats["reconnects"] != self._reconnects)
+        is_reconnected: bool = self._client.stats["reconnects"] != self._reconnects
+        return is_reconnected or self._was_refused or self._catching_up.locked()
 
     def passed(self, n: int) -> None:
         """All messages of the records up to n were offered."""
@@ -186,8 +187,8 @@ class Outbox:
     async def _catch_up(self) -> None:
         """After a reconnect, before anything new: else the stream would hold a market's events in another order."""
         async with self._catching_up:
-            while self._was_refused or self._is_reconnected:
-                self._was_refused, reconnects = False, self._client.stats["reconnects"]
+            while (reconnects := self._client.stats["reconnects"]) != self._reconnects or self._was_refused:
+                self._was_refused = False
                 try:
                     await self._before_repeating(self._client)
                 except (NatsError, TimeoutError):

@@ -6,7 +6,7 @@ A slow bus answers late, and what is then sent again makes it slower still; a de
 ACK_WITHIN_SECONDS = 2.0
 MOST = 4096  # messages that may wait for their ack
 FIRST, LEAST = 512, 32
-QUICK_SECONDS, SLOW_SECONDS = 0.25, 1.0
+QUICK_SECONDS, SLOW_SECONDS = 0.75, 1.5
 
 
 class Pace:
@@ -18,9 +18,12 @@ class Pace:
 
     def answered(self, sent_at: float, now: float) -> None:
         """The bus acknowledged a message that was sent at this time."""
-        self._answered_at, self._newest_answered = now, max(self._newest_answered, sent_at)
+        self._answered_at = now
+        if sent_at > self._newest_answered:
+            self._newest_answered = sent_at
         if now - sent_at <= QUICK_SECONDS:
-            self.window = min(self.window + 1, MOST)
+            if self.window < MOST:
+                self.window += 1
         elif (
             now - sent_at > SLOW_SECONDS and sent_at >= self._narrowed_at
         ):  # once for all that was on the way
