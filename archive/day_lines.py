@@ -60,7 +60,9 @@ def hour_lines(store: Store, plan: Plan, base: DayManifest | None, hour: int) ->
             by_session[part.session].append(part)
     sources = [_chained(store, chain) for parts in by_session.values() for chain in _chains(parts)]
     if base:
-        sources += [_chained(store, [file]) for file in base.raw if file.hour == hour]
+        unusable = plan.unusable or ()
+        files = [file for file in base.raw if file.hour == hour and file.key not in unusable]
+        sources += [_chained(store, [file]) for file in files]
     return sources[0] if len(sources) == 1 else _once(heapq.merge(*sources))
 
 

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 
+import msgspec
+
 from archive import layout, seal_manifest
 from archive.continuity import Continuity, following
 from archive.files import Damaged
 from archive.layout import PartKey, day_of
 from archive.raw import part_keys, read_manifest
+from archive.rebuild import Rebuild, rebuild_of
 from archive.seal_manifest import (
     MOST_SHARDS,
     SHARD_BYTES,
@@ -42,25 +45,30 @@ def plan_day(
     now_ns: int,
     again: bool = False,
     mapper: str = "",
+    rebuild: bool = False,
     told: Sequence[PartKey] = (),
 ) -> tuple[Plan, DayManifest | None]:
     """The plan of the next version, and the version that it builds on.
 
     A plan that was committed and not finished is taken up as it is. `again`: even if there is nothing new.
+    `rebuild`: with what is damaged of the sealed raw files from its parts, in place of a plan that has to read it.
     `told`: the day's parts as the registry knows them. Raises Damaged where records are gone.
     """
     after = following(store, feed, on, today=day_of(now_ns))
     # Before the versions: what is sealed and removed meanwhile is not missed.
     keys = part_keys(store, feed, on)
     base = seal_manifest.latest(store, feed, on)
-    version = base.version + 1 if base else 1
-    key = layout.plan_key(feed, on, version)
-    plan = seal_manifest.read_if_there(store, key, Plan)
+    again_from = rebuild_of(store, base, keys) if base and rebuild else Rebuild([], [])
+    version, plan = _begun(store, feed, on, base.version + 1 if base else 1)
+    if plan is not None and not set(again_from.unusable) <= set(plan.unusable or ()):
+        version, plan = version + 1, None
     if plan is None:
+        key = layout.plan_key(feed, on, version)
         known = ranges_of(base)
         late = needed([key for key in keys if is_beyond(key, known)])
         is_partial = now_ns < start_of(on + timedelta(days=1))
-        if base and not late and not again and (is_partial or not base.is_partial):
+        is_asked = again or bool(again_from.unusable)
+        if base and not late and not is_asked and (is_partial or not base.is_partial):
             raise NothingNew(base.version)
         whole = Continuity(store, feed, on, late, known=known, after=after, told=told)
         for hole in whole.holes():
@@ -72,18 +80,29 @@ def plan_day(
             feed,
             environment,
             on,
-            late,
+            sorted({*late, *again_from.parts}),
             base,
             whole.ranges(),
             now_ns=now_ns,
             is_partial=is_partial,
             mapper=mapper,
         )
+        plan = msgspec.structs.replace(plan, version=version, unusable=again_from.unusable or msgspec.UNSET)
         try:
             store.put_if_absent(key, seal_manifest.encode(plan))
         except OtherContent:  # somebody else planned this version in the same moment: one plan is as good
             plan = seal_manifest.read(store, key, Plan)
     return plan, base
+
+
+def _begun(store: Store, feed: str, on: date, version: int) -> tuple[int, Plan | None]:
+    """The latest plan from this version on: one that could not be carried out has a later one behind it."""
+    plan = seal_manifest.read_if_there(store, layout.plan_key(feed, on, version), Plan)
+    while plan and (
+        later := seal_manifest.read_if_there(store, layout.plan_key(feed, on, version + 1), Plan)
+    ):
+        version, plan = version + 1, later
+    return version, plan
 
 
 def _made(

@@ -75,12 +75,14 @@ def seal_day(
     now_ns: int,
     again: bool = False,
     mapper: str = "",
+    rebuild: bool = False,
     told: Sequence[PartKey] = (),
     run: Runner = in_this_process,
 ) -> DayManifest:
     """Seal what there is of a day as its next version; raises NothingNew, NothingRecorded, Damaged, StoreError.
 
     `mapper` is the id that the feed version in force on that day names; without it, each day's wire has its own.
+    `rebuild`: make sealed raw files that are gone or damaged from their parts again, while these are there.
     `told`: the day's parts as the registry knows them, asked before: each record of them must be there.
     """
     for store in (archive.raw, archive.normalized):
@@ -94,6 +96,7 @@ def seal_day(
         now_ns=now_ns,
         again=again,
         mapper=mapper,
+        rebuild=rebuild,
         told=told,
     )
     failpoints.reach("seal.after_plan")

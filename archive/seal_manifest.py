@@ -51,6 +51,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     mapper: str = ""  # that the feed version in force names; none: of each record's day
     parts: list[PlannedPart]
     sessions: dict[str, tuple[int, int]]  # first and last n of each session, all between them included
+    unusable: list[str] | msgspec.UnsetType = msgspec.UNSET  # raw files of the base that are not to be read
 
 
 class SealedFile(StoredRows, frozen=True, kw_only=True):

@@ -29,23 +29,34 @@ def seal_hour(store: Store, plan: Plan, base: DayManifest | None, hour: int) -> 
     hour_of_raw = _Hour(plan, hour)
     for line in hour_lines(store, plan, base, hour):
         hour_of_raw.take(line)
-    files = [_put(store, base, file, data) for file, data in hour_of_raw.files()]
+    unusable = plan.unusable or []
+    files = [_put(store, base, unusable, file, data) for file, data in hour_of_raw.files()]
     failpoints.reach("seal.raw_hour_written")
     for file in files:
         read_back(store, file)
-    report = RawHour(hour=hour, files=files, spans=hour_of_raw.spans, marks=hour_of_raw.marks)
+    report = RawHour(
+        hour=hour,
+        files=files,
+        spans=hour_of_raw.spans,
+        marks=hour_of_raw.marks,
+        replaced=[one.key for one in base.raw if one.hour == hour and one.key in unusable] or msgspec.UNSET
+        if base
+        else msgspec.UNSET,
+    )
     report = seal_manifest.put_report(store, key, report)
     failpoints.reach("seal.raw_hour_committed")
     return report
 
 
-def _put(store: Store, base: DayManifest | None, file: SealedFile, data: bytes) -> SealedFile:
+def _put(
+    store: Store, base: DayManifest | None, unusable: list[str], file: SealedFile, data: bytes
+) -> SealedFile:
     same = (
         next((one for one in base.raw if one.hour == file.hour and one.kind == file.kind), None)
         if base
         else None
     )
-    if same is not None and same.sha256_rows == file.sha256_rows:
+    if same is not None and same.sha256_rows == file.sha256_rows and same.key not in unusable:
         return same  # nothing came late: the older version's file is this version's, too
     put = put_rows(store, file, data)
     return msgspec.structs.replace(file, stored_bytes=put.stored_bytes, sha256=put.sha256)

@@ -76,6 +76,7 @@ def seal_one(
     on: date,
     *,
     again: bool = False,
+    rebuild: bool = False,
     progress: Progress = quiet,
     trigger: str = "manual",
     action: str = "seal",
@@ -90,6 +91,7 @@ def seal_one(
                 spec,
                 on,
                 again=again,
+                rebuild=rebuild,
                 mapper=_mapper_on(version, on),
                 told=parts_told(version, on),
                 run=best_runner(spec, progress=progress),
@@ -129,11 +131,20 @@ def parts_told(version: EnvironmentVersion, on: date) -> list[PartKey]:
 
 
 def _seal_all(
-    spec: ArchiveSpec, on: date, *, again: bool, mapper: str, told: Sequence[PartKey], run: Runner
+    spec: ArchiveSpec,
+    on: date,
+    *,
+    again: bool,
+    rebuild: bool,
+    mapper: str,
+    told: Sequence[PartKey],
+    run: Runner,
 ) -> DayManifest:
     """Seal what there is now: where an older plan was waiting to be finished, what came since is sealed behind it."""
     begun_ns = time.time_ns()
-    manifest = seal_day(spec.open(), on, now_ns=begun_ns, again=again, mapper=mapper, told=told, run=run)
+    manifest = seal_day(
+        spec.open(), on, now_ns=begun_ns, again=again, rebuild=rebuild, mapper=mapper, told=told, run=run
+    )
     if manifest.sealed_ns < begun_ns:
         with suppress(NothingNew):
             manifest = seal_day(spec.open(), on, now_ns=time.time_ns(), mapper=mapper, told=told, run=run)

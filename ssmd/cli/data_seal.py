@@ -4,6 +4,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from typing import Any, TextIO
 
 import structlog  # noqa: F401 - so that `ssmd.cli.main` finds it loaded, and keeps logs off stdout
@@ -33,6 +34,11 @@ def add_verbs(actions: Any) -> None:
     _add_day(normalize, "the UTC day", required=True)
     _add_day(verify, "default: every sealed day")
     _add_day(gc, "default: every day sealed more than seven days ago")
+    seal.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="with --date: make raw files that are gone or damaged from their parts again",
+    )
     normalize.add_argument("--schema", default=SCHEMA, metavar="VERSION", help=f"default: {SCHEMA}")
     verify.add_argument("--deep", action="store_true", help="make the events from raw once more, and compare")
     gc.add_argument("--yes", action="store_true", help="do not ask")
@@ -53,7 +59,14 @@ def _add_day(parser: ArgumentParser, what: str, *, required: bool = False) -> No
 
 
 def run_seal(
-    *, env: str | None, feed: str | None, on: date | None, output: str, stdout: TextIO, stderr: TextIO
+    *,
+    env: str | None,
+    feed: str | None,
+    on: date | None,
+    rebuild: bool,
+    output: str,
+    stdout: TextIO,
+    stderr: TextIO,
 ) -> None:
     """Seal one day, or all that are due; a day that holds nothing new stays as it is."""
     from ssmd.sealing import days_due, seal_one
@@ -61,9 +74,13 @@ def run_seal(
     version = environment_in_force(env, feed, timezone.now())
     if on is not None:
         _require_begun(on)
+    elif rebuild:
+        reason = Reason("--rebuild is for one day", "Say which: `ssmd data seal --date DATE --rebuild`.")
+        raise Refused([reason], exit_code=ExitCode.USAGE)
     with damage_named():
         days = [on] if on else days_due(version)
-        sealed = [one for one in (_sealed(seal_one, version, on, stderr, asked=on) for on in days) if one]
+        seal = partial(seal_one, rebuild=rebuild)
+        sealed = [one for one in (_sealed(seal, version, on, stderr, asked=on) for on in days) if one]
     if output != "table":
         stdout.write(render([_row(one) for one in sealed], _SEALED_SHOWN, as_=output))
     elif sealed:

@@ -18,6 +18,10 @@ from registry.refusal import ExitCode, Reason, Refused
 from ssmd.cli.table import render
 
 _FOUND_SHOWN = ("date", "key", "offset", "rows", "problem")
+_DAMAGE_REMEDY = (
+    "`ssmd data verify --date DATE` names everything that is damaged; `ssmd data seal --date DATE --rebuild` makes"
+    " damaged sealed raw files from their parts again."
+)
 
 
 def run_verify(
@@ -97,8 +101,7 @@ def damage_named() -> Iterator[None]:
     try:
         yield
     except Damaged as error:
-        remedy = "`ssmd data verify --date DATE` names everything that is damaged."
-        raise Refused([Reason(str(error), remedy)], exit_code=ExitCode.INTEGRITY) from error
+        raise Refused([Reason(str(error), _DAMAGE_REMEDY)], exit_code=ExitCode.INTEGRITY) from error
     except StoreError as error:
         problem = f"It could not be finished: {error}"
         raise Refused(

@@ -7,6 +7,9 @@ import pytest
 
 from archive import layout
 from archive.damage import Finding
+from archive.files import Damaged
+from archive.plan import NothingNew
+from archive.raw import part_keys
 from archive.seal import Archive, seal_day
 from archive.seal_manifest import DayManifest, replaced_by
 from archive.store import Store
@@ -91,3 +94,55 @@ def test_a_sound_file_is_named_again_and_not_copied(archive: Archive) -> None:
 
     assert replaced_by(manifest) == []
     assert archive.normalized.head(layout.events_file(FEED, "v2", "trade", DAY, "M1", version=2)) is None
+
+
+RAW = layout.raw_file(FEED, DAY, "trade", hour=12)
+
+
+def rebuild(archive: Archive) -> DayManifest:
+    return seal_day(archive, DAY, now_ns=OVER, rebuild=True)
+
+
+@pytest.mark.parametrize("spoil", [remove, flip])
+def test_a_sealed_raw_file_that_is_gone_or_damaged_is_made_from_its_parts_again(
+    archive: Archive, spoil: Spoil
+) -> None:
+    before = archive.raw.get(RAW)
+    spoil(archive.raw, RAW)
+
+    manifest = rebuild(archive)
+
+    assert (manifest.version, replaced_by(manifest)) == (2, [RAW])
+    assert archive.raw.get(layout.raw_file(FEED, DAY, "trade", hour=12, version=2)) == before
+    assert findings(archive) == []
+
+
+def test_late_records_of_a_damaged_day_are_sealed_with_what_is_made_again(archive: Archive) -> None:
+    flip(archive.raw, RAW)
+    record(archive, TWO, at_ns=NOON + 60 * 10**9)
+    with pytest.raises(Damaged):  # its plan is to read what cannot be read
+        seal_day(archive, DAY, now_ns=OVER)
+
+    manifest = rebuild(archive)
+
+    assert (manifest.version, manifest.base, len(manifest.spans)) == (3, 1, 2)
+    assert findings(archive) == []
+    with pytest.raises(NothingNew):
+        seal_day(archive, DAY, now_ns=OVER)
+
+
+def test_what_no_part_holds_any_more_is_named_and_nothing_is_planned(archive: Archive) -> None:
+    flip(archive.raw, RAW)
+    [first, *_] = part_keys(archive.raw, FEED, DAY)
+    flip(archive.raw, first.data)
+
+    with pytest.raises(
+        Damaged, match=f"{RAW} cannot be made again: records .* of {ONE} are in no sound part"
+    ):
+        rebuild(archive)
+    assert archive.raw.head(layout.plan_key(FEED, DAY, 2)) is None
+
+
+def test_a_sound_day_is_not_made_again(archive: Archive) -> None:
+    with pytest.raises(NothingNew):
+        rebuild(archive)
