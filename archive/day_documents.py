@@ -1,8 +1,7 @@
 """What is wrong with a day's documents: owner, plans, step reports, day manifests and their chain."""
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 from archive import layout, seal_manifest
@@ -16,13 +15,16 @@ from archive.seal_steps import Step, report_of
 from archive.store import owner_line
 
 
-def owner_findings(archive: Archive) -> Iterator[Finding]:
-    """Both prefixes are bound to this environment, if to any."""
+def owner_findings(archive: Archive, on: date) -> Iterator[Finding]:
+    """Both prefixes are bound to this environment; once a day is sealed they must be."""
     key, due = layout.owner_key(archive.feed), owner_line(archive.feed, archive.environment)
     for store in (archive.raw, archive.normalized):
-        with suppress(ObjectMissing):
+        try:
             if store.get(key) != due:
                 yield Finding(key, f"does not say that feed {archive.feed} is {archive.environment}'s")
+        except ObjectMissing:
+            if next(iter(archive.raw.list(layout.seal_prefix(archive.feed, on))), None) is not None:
+                yield Finding(key, "is gone: nothing says whose this archive is")
 
 
 def day_manifest(archive: Archive, on: date, version: int, *, sha256: str = "") -> DayManifest | Finding:
@@ -109,13 +111,14 @@ def sum_findings(manifest: DayManifest) -> Iterator[Finding]:
         yield Finding(key, "counts other events than its shards", None, manifest.raw_rows)
 
 
-def step_findings(archive: Archive, manifest: DayManifest, base: DayManifest | None) -> Iterator[Finding]:
+def step_findings(archive: Archive, manifest: DayManifest, sound: Sequence[DayManifest]) -> Iterator[Finding]:
     """What the steps left behind is what the manifest was made of; `gc` removes them."""
     key = layout.plan_key(archive.feed, manifest.date, manifest.version)
     try:
         plan = seal_manifest.read(archive.raw, key, Plan)
     except (Damaged, ObjectMissing):
         return  # it was named already
+    base = next((one for one in sound if one.version == plan.base), None)
     if plan.base and base is None:
         return
     for step in steps_of(plan, base):
@@ -123,7 +126,7 @@ def step_findings(archive: Archive, manifest: DayManifest, base: DayManifest | N
 
 
 def unfinished_findings(
-    archive: Archive, on: date, version: int, base: DayManifest | None
+    archive: Archive, on: date, version: int, sound: Sequence[DayManifest]
 ) -> Iterator[Finding]:
     """A plan that is not sealed yet, and what its steps have done so far."""
     key = layout.plan_key(archive.feed, on, version)
@@ -134,6 +137,7 @@ def unfinished_findings(
     except Damaged as error:
         yield Finding(key, str(error))
         return
+    base = next((one for one in sound if one.version == plan.base), None)
     for step in steps_of(plan, base):
         yield from _of_step(archive, plan, step, None)
 

@@ -63,7 +63,7 @@ def seal_shard(
         unmappable=events.unmappable,
         quality=[events.quality[key] for key in sorted(events.quality)],
         mappers=events.mappers,
-        replaced=sorted([*unreadable, *writer.replaced]) or msgspec.UNSET,
+        replaced=sorted([*unreadable, *writer.replaced, *_unsound(raw, base, shard)]) or msgspec.UNSET,
     )
     report = seal_manifest.put_report(raw, key, report)
     failpoints.reach("seal.shard_committed")
@@ -164,6 +164,12 @@ def _index_of(
         return {(file.kind, file.ticker): file for file in read_index(store, index)}, []
     except Damaged:
         return {}, [index.key]
+
+
+def _unsound(raw: Store, base: DayManifest | None, shard: int) -> list[str]:
+    """Identities and state of the version before that are gone or damaged: each version has its own."""
+    stored = [base.shards[shard].identities, base.shards[shard].carry] if base else []
+    return [one.key for one in stored if not is_sound(raw, one)]
 
 
 def _put_index(store: Store, plan: Plan, shard: int, index: list[SealedFile]) -> StoredRows:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from itertools import islice
@@ -24,24 +25,31 @@ from archive.day_documents import (
     sum_findings,
     unfinished_findings,
 )
-from archive.day_lines import DayLine, read_line
 from archive.files import Damaged
-from archive.identities import IdentitySet
 from archive.layout import EventsKey, PartKey
+from archive.lost_manifests import lost_manifests
 from archive.normalized_manifest import EventsManifest
 from archive.normalized_message import SCHEMAS
 from archive.objects import ObjectMissing, Store
 from archive.raw import part_keys
-from archive.rows import StoredRows, lines
+from archive.rows import StoredRows
 from archive.seal import Archive
 from archive.seal_events import read_index
-from archive.seal_manifest import DayManifest, DayMark, SessionSpan, planned, ranges_of
-from archive.seal_raw import kept_mark
+from archive.seal_manifest import DayManifest, planned, ranges_of, replaced_by
 from archive.verify_deep import events_finding, part_finding, remade_findings
+from archive.verify_numbers import number_findings
 
 READS_AT_ONCE = 8
 Progress = Callable[[int], None]
 Check = Callable[[], Finding | None]
+
+
+class Superseded(Finding):
+    """Damage of what only an older version names: the latest one is as good as it was."""
+
+    __slots__ = ()
+
+
 _NONE: Mapping[int, str] = MappingProxyType({})
 
 
@@ -59,15 +67,18 @@ def verify_day(
     `known`: the SHA-256 of its manifests as the registry knows them, by version; `told`: its parts likewise.
     """
     after = _following(archive, on)
-    yield from owner_findings(archive)
-    manifest = yield from _documents(archive, on, known)
+    yield from owner_findings(archive, on)
+    versions = yield from _documents(archive, on, known)
+    manifest = versions[-1] if versions else None
     yield from _holes(archive, on, manifest, after, told)
     for done, finding in enumerate(_examined(_files(archive, on, manifest, deep=deep)), start=1):
         progress(done)
         if finding is not None:
             yield finding
+    yield from _superseded(archive, versions)
+    yield from lost_manifests(archive, on, manifest, told)
     if manifest is not None:
-        yield from _numbers(archive.raw, manifest)
+        yield from number_findings(archive.raw, manifest)
         if deep:
             yield from remade_findings(archive, manifest)
 
@@ -102,10 +113,10 @@ def _holes(
 
 def _documents(
     archive: Archive, on: date, known: Mapping[int, str]
-) -> Generator[Finding, None, DayManifest | None]:
-    """Every version's documents; returns the latest manifest that is sound."""
+) -> Generator[Finding, None, list[DayManifest]]:
+    """Every version's documents; returns the manifests that are sound, the latest last."""
     versions = seal_manifest.versions(archive.raw, archive.feed, on)
-    manifest: DayManifest | None = None
+    sound: list[DayManifest] = []
     for version in sorted({*versions, *known}):
         found = day_manifest(archive, on, version, sha256=known.get(version, ""))
         if isinstance(found, Finding):
@@ -114,10 +125,10 @@ def _documents(
         yield from plan_findings(archive, found)
         yield from chain_findings(archive.raw, found)
         yield from sum_findings(found)
-        yield from step_findings(archive, found, manifest)
-        manifest = found
-    yield from unfinished_findings(archive, on, max(versions, default=0) + 1, manifest)
-    return manifest
+        yield from step_findings(archive, found, sound)
+        sound.append(found)
+    yield from unfinished_findings(archive, on, max(versions, default=0) + 1, sound)
+    return sound
 
 
 def _examined(checks: Iterator[Check]) -> Iterator[Finding | None]:
@@ -127,16 +138,22 @@ def _examined(checks: Iterator[Check]) -> Iterator[Finding | None]:
             yield from pool.map(lambda check: check(), batch)
 
 
+def _superseded(archive: Archive, versions: Sequence[DayManifest]) -> Iterator[Finding]:
+    """What only older versions name; what a later one replaced, since it was found unusable, is known."""
+    if not versions:
+        return
+    replaced = {key for later in versions for key in replaced_by(later)}
+    latest = {check.key for check in _of_version(archive, versions[-1])}
+    for older in versions[:-1]:
+        checks = [one for one in _of_version(archive, older) if one.key not in latest | replaced]
+        for finding in filter(None, _examined(iter(checks))):
+            yield Superseded(*finding)
+        latest |= {one.key for one in checks}
+
+
 def _files(archive: Archive, on: date, manifest: DayManifest | None, *, deep: bool) -> Iterator[Check]:
-    for stored in manifest.raw if manifest else []:
-        yield _check(archive.raw, stored)
-    for shard in manifest.shards if manifest else []:
-        yield _check(archive.raw, shard.identities)
-        yield _check(archive.raw, shard.carry)
-        yield from _of_index(archive.normalized, shard.index)
-    seen = bus_seen(archive, manifest) if manifest else None
-    if seen is not None:
-        yield _check(archive.raw, seen.identities)
+    if manifest is not None:
+        yield from _of_version(archive, manifest)
     for key in part_keys(archive.raw, archive.feed, on):
         yield partial(examine_part, archive.raw, key, deep=deep)
     for schema in SCHEMAS:
@@ -144,18 +161,43 @@ def _files(archive: Archive, on: date, manifest: DayManifest | None, *, deep: bo
             yield from _of_events(archive.normalized, events, deep=deep)
 
 
-def _check(store: Store, stored: StoredRows) -> Check:
-    return partial(examine, store, stored)
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file that a version names, and where it lies; called, it is examined."""
+
+    store: Store
+    rows: StoredRows
+
+    @property
+    def key(self) -> str:
+        """The file's."""
+        return self.rows.key
+
+    def __call__(self) -> Finding | None:
+        return examine(self.store, self.rows)
 
 
-def _of_index(store: Store, index: StoredRows) -> Iterator[Check]:
+def _of_version(archive: Archive, manifest: DayManifest) -> Iterator[Stored]:
+    """The files of one sealed version."""
+    for stored in manifest.raw:
+        yield Stored(archive.raw, stored)
+    for shard in manifest.shards:
+        yield Stored(archive.raw, shard.identities)
+        yield Stored(archive.raw, shard.carry)
+        yield Stored(archive.normalized, shard.index)
+        yield from _of_index(archive.normalized, shard.index)
+    seen = bus_seen(archive, manifest)
+    if seen is not None:
+        yield Stored(archive.raw, seen.identities)
+
+
+def _of_index(store: Store, index: StoredRows) -> Iterator[Stored]:
     try:
         files = read_index(store, index)
     except (Damaged, msgspec.DecodeError):
-        yield _check(store, index)
-        return
+        return  # it is examined itself
     for file in files:
-        yield _check(store, file)
+        yield Stored(store, file)
 
 
 def examine_part(store: Store, key: PartKey, *, deep: bool = False) -> Finding | None:
@@ -180,7 +222,7 @@ def _of_events(store: Store, key: EventsKey, *, deep: bool) -> Iterator[Check]:
         yield partial(_same, manifest)
         return
     for file in manifest.all_files:
-        yield _check(store, normalized_read.stored_rows(manifest, file))
+        yield Stored(store, normalized_read.stored_rows(manifest, file))
     if deep:
         yield partial(events_finding, store, manifest)
 
@@ -201,58 +243,3 @@ def read_events_manifest(store: Store, key: EventsKey) -> EventsManifest | Findi
     if not is_exactly(data, normalized_manifest.encode(manifest)):
         return Finding(key.manifest, "is not written as it would be")
     return manifest
-
-
-def _numbers(store: Store, manifest: DayManifest) -> Iterator[Finding]:
-    """Of each session every record stands in exactly one line, and the manifest's spans and marks are the lines'."""
-    spans: dict[str, SessionSpan] = {}
-    found, counted, kept = IdentitySet(), 0, []
-    for file in manifest.raw:
-        try:
-            last: dict[str, int] = {}
-            for line in map(read_line, lines(store, file)):
-                if line.n <= last.get(line.session, 0):
-                    yield Finding(file.key, f"record {line.session}.{line.n} does not stand in its order")
-                last[line.session] = line.n
-                spans[line.session] = _wider(spans.get(line.session), line)
-                found.add(line.session, line.n, 0)
-                counted += 1
-                if line.is_mark and (mark := kept_mark(line)) is not None:
-                    kept.append(mark)
-        except Damaged:
-            return  # it was named already
-    key = layout.seal_key(manifest.feed, manifest.date, manifest.version)
-    if counted != len(found):
-        yield Finding(key, f"{counted - len(found)} records stand in more than one file", None, counted)
-    if sorted(spans.values(), key=_by_start) != sorted(manifest.spans, key=_by_start):
-        yield Finding(key, "says other sessions than its lines", None, counted)
-    if sorted(kept, key=_by_number) != sorted(manifest.marks, key=_by_number):
-        yield Finding(key, "holds other marks than its lines", None, counted)
-
-
-def _by_start(span: SessionSpan) -> tuple[int, str]:
-    return span.first_recv_ns, span.session
-
-
-def _by_number(mark: DayMark) -> tuple[str, int]:
-    return mark.session, mark.n
-
-
-def _wider(span: SessionSpan | None, line: DayLine) -> SessionSpan:
-    if span is None:
-        return SessionSpan(
-            session=line.session,
-            first_n=line.n,
-            last_n=line.n,
-            first_recv_ns=line.recv_ns,
-            last_recv_ns=line.recv_ns,
-        )
-    if span.first_n < line.n <= span.last_n:
-        return span
-    return SessionSpan(
-        session=line.session,
-        first_n=min(span.first_n, line.n),
-        last_n=max(span.last_n, line.n),
-        first_recv_ns=min(span.first_recv_ns, line.recv_ns),
-        last_recv_ns=max(span.last_recv_ns, line.recv_ns),
-    )

@@ -12,6 +12,7 @@ from django.utils import timezone
 from archive.damage import Finding
 from archive.files import Damaged
 from archive.objects import StoreError
+from archive.verify import Superseded
 from registry.models import EnvironmentVersion
 from registry.preflight import environment_in_force
 from registry.refusal import ExitCode, Reason, Refused
@@ -91,8 +92,12 @@ def _finding(on: date | None, finding: Finding) -> dict[str, Any]:
         "key": finding.key,
         "offset": finding.offset,
         "rows": finding.rows,
-        "problem": finding.problem.removeprefix(finding.key).strip(": "),
+        "problem": finding.problem.removeprefix(finding.key).strip(": ") + _of_what(finding),
     }
+
+
+def _of_what(finding: Finding) -> str:
+    return " (only an older version names it)" if isinstance(finding, Superseded) else ""
 
 
 @contextmanager

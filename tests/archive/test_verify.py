@@ -11,6 +11,8 @@ from archive import layout, seal_manifest
 from archive import manifest as raw_manifest
 from archive.damage import Finding
 from archive.gc import KEEP_NS, remove, superfluous
+from archive.layout import EventsKey
+from archive.lost_manifests import lost_manifests
 from archive.normalized_read import split
 from archive.raw import part_keys, read_manifest
 from archive.rows import StoredRows, compress, pieces
@@ -18,7 +20,7 @@ from archive.seal import Archive, seal_day
 from archive.seal_events import read_index
 from archive.seal_manifest import SealedFile, latest
 from archive.store import Store
-from archive.verify import verify_day
+from archive.verify import Superseded, verify_day
 from streaming import marks
 from tests.archive.days import DAY, FEED, NOON, START, add_session, archive_in, records
 from tests.streaming.kalshi.frames import delta, snapshot, trade
@@ -182,3 +184,63 @@ def test_totals_that_are_not_those_of_the_files_are_found(archive: Archive) -> N
 
     assert problems[0].startswith(f"says raw_rows {manifest.raw_rows + 1}")
     assert problems[1:] == ["holds other marks than its lines"]
+
+
+def seal_late(archive: Archive) -> None:
+    """A second version, whose trades of noon are others."""
+    late = records([START, trade("M1", 1, trade_id="late")], at_ns=NOON + 60 * 10**9)
+    add_session(archive.raw, "kalshi-sim-20251214T120100Z-000002", late)
+    assert seal_day(archive, DAY, now_ns=OVER).version == 2
+
+
+def test_what_only_an_older_version_names_is_looked_at_too(archive: Archive) -> None:
+    seal_late(archive)
+    assert found(archive) == []
+    gone = [
+        layout.raw_file(FEED, DAY, "trade", hour=12),
+        layout.index_file(FEED, "v2", DAY, version=1, shard=0),
+        f"{layout.seal_prefix(FEED, DAY)}0001.identities-000.zst",
+    ]
+    for key in gone:
+        archive.raw.delete(key)
+        archive.normalized.delete(key)
+
+    named = found(archive)
+
+    assert sorted(one.key for one in named) == sorted(gone)
+    assert all(isinstance(one, Superseded) for one in named)
+
+
+def test_an_owner_that_is_gone_is_found(archive: Archive) -> None:
+    archive.normalized.delete(layout.owner_key(FEED))
+
+    assert [one.key for one in found(archive)] == [layout.owner_key(FEED)]
+
+
+def test_a_manifest_that_is_gone_beside_its_data_is_found_on_a_sealed_day(archive: Archive) -> None:
+    told = part_keys(archive.raw, FEED, DAY)
+    archive.raw.delete(told[1].manifest)
+    archive.raw.delete(told[2].manifest)
+    archive.raw.delete(told[2].data)  # as `gc` leaves it
+
+    assert [one.key for one in verify_day(archive, DAY, told=told)] == [told[1].manifest]
+
+
+def test_a_provisional_manifest_that_is_gone_is_found_and_what_a_killed_writer_left_is_not(
+    archive: Archive,
+) -> None:
+    for first, last, is_committed in (
+        (1, 5, True),
+        (6, 9, False),
+        (10, 15, True),
+        (12, 14, False),
+        (16, 20, False),
+    ):
+        key = EventsKey(FEED, "v2", DAY, "e", first, last)
+        archive.normalized.put_if_absent(key.data("trade"), b"")
+        if is_committed:
+            archive.normalized.put_if_absent(key.manifest, b"{}")
+
+    gone = [one.key for one in lost_manifests(archive, DAY, latest(archive.raw, FEED, DAY), [])]
+
+    assert gone == [EventsKey(FEED, "v2", DAY, "e", 6, 9).manifest]

@@ -237,12 +237,12 @@ def _documents(archive: Archive, manifest: DayManifest) -> Iterator[Target]:
     yield Target("plan", _path(store, plan_key), plan_key, look_plan, read_plan)
     yield Target("day manifest", _path(store, seal_key), seal_key, partial(_of_day, archive), read_day)
     for step in steps_of(plan, None):
-        look = partial(_listed, step_findings, archive, manifest, None)
+        look = partial(_listed, step_findings, archive, manifest, [])
         read = partial(report_of, store, plan, step)
         yield Target("step report", _path(store, step.key(plan)), step.key(plan), look, read)
     owner = layout.owner_key(FEED)
     for one in (archive.raw, archive.normalized):
-        look = partial(_listed, owner_findings, archive)
+        look = partial(_listed, owner_findings, archive, DAY)
         yield Target("owner", _path(one, owner), owner, look, partial(_bound, one))
 
 
