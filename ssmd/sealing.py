@@ -85,6 +85,7 @@ def seal_one(
     from ssmd.tasks import record_parts_of
 
     spec = archives_of(version)
+    DeploymentLog.close_interrupted(version, action, on)
     with DeploymentLog.record(version, action, trigger=trigger, by=_who(), on=on) as run:
         try:
             manifest = _seal_all(

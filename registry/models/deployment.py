@@ -132,6 +132,13 @@ class DeploymentLog(models.Model):
         with row._recorded():
             yield row
 
+    @classmethod
+    def close_interrupted(cls, version: EnvironmentVersion, action: str, on: Date) -> None:
+        """Runs of this action and day that never said how they ended failed; one that goes on says so at its end."""
+        cut_short = cls.objects.runs().unfinished().filter(action=action, date=on)
+        for run in cut_short.filter(environment_version__environment=version.environment):
+            run._end(cls.Status.FAILED, "interrupted: a later run found it without an end")
+
     def skip(self, why: str) -> None:
         """There was nothing to do: said in the block, the row ends as skipped, also when the block then raises."""
         self.status = self.Status.SKIPPED

@@ -15,7 +15,7 @@ from archive.layout import events_file, raw_file
 from archive.raw import part_keys
 from archive.seal import in_this_process, seal_day
 from archive.seal_manifest import Plan
-from registry.models import DataInventory, Environment, Feed, SealedDay
+from registry.models import DataInventory, DeploymentLog, Environment, Feed, SealedDay
 from ssmd import sealing
 from ssmd.archives import ArchiveSpec, archives_of
 from ssmd.tasks import record_parts_of
@@ -158,3 +158,19 @@ def test_a_damaged_raw_file_is_made_again_on_request_and_said_to_be(ssmd: Ssmd, 
     assert answer.code == 0
     assert f"{key} was gone or damaged: version 3 has it anew." in answer.err
     assert ssmd("data", "seal", "--rebuild").code == 2
+
+
+def test_a_seal_that_was_killed_is_closed_as_failed_by_the_next_one(ssmd: Ssmd, spec: ArchiveSpec) -> None:
+    given = {"environment_version": _version(), "trigger": "manual", "triggered_by": "me"}
+    killed = DeploymentLog.objects.create(action="seal", date=DAY, **given)
+    others = [
+        DeploymentLog.objects.create(action=action, date=on, **given)
+        for action, on in (("seal", date(2025, 12, 15)), ("normalize", DAY))
+    ]
+
+    assert ssmd("data", "seal", "--date", DAY.isoformat()).code == 0
+
+    killed.refresh_from_db()
+    assert (killed.status, (killed.error_message or "").partition(":")[0]) == ("failed", "interrupted")
+    assert DeploymentLog.objects.get(action="seal", date=DAY, status="completed")
+    assert set(DeploymentLog.objects.unfinished()) == set(others)
