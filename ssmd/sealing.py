@@ -12,6 +12,7 @@ import structlog
 from django.db.models import Max
 from django.utils import timezone
 
+from archive import seal_manifest
 from archive.damage import Finding
 from archive.day_lines import as_it_stands
 from archive.day_rows import renew_days
@@ -34,7 +35,7 @@ from registry.models import (
     SchemaVersion,
     SealedDay,
 )
-from registry.refusal import Reason, Refused
+from registry.refusal import ExitCode, Reason, Refused
 from ssmd.archived import archived_in
 from ssmd.archives import ArchiveSpec, archives_of
 from ssmd.seal_runners import Progress, best_runner, quiet
@@ -155,7 +156,11 @@ def _seal_all(
 def normalize_one(
     version: EnvironmentVersion, on: date, *, again: bool = True, progress: Progress = quiet
 ) -> DayManifest:
-    """Make a day's events once more, as a version beside the old one; each schema's migration gets a run."""
+    """Make a sealed day's events once more, as a version beside the old one; each schema's migration gets a run."""
+    archive = archives_of(version).open()
+    if not seal_manifest.versions(archive.raw, archive.feed, on):
+        remedy = f"`ssmd data seal --date {on}` seals it, and makes its events."
+        raise Refused([Reason(f"{on} is not sealed", remedy)], exit_code=ExitCode.NOT_FOUND)
     with ExitStack() as stack:
         runs = [stack.enter_context(_migration_run(version, name, on)) for name in _SCHEMAS]
         manifest = seal_one(version, on, again=again, progress=progress, action="normalize")

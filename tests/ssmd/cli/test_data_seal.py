@@ -15,7 +15,7 @@ from archive.layout import events_file, raw_file
 from archive.raw import part_keys
 from archive.seal import in_this_process, seal_day
 from archive.seal_manifest import Plan
-from registry.models import DataInventory, DeploymentLog, Environment, Feed, SealedDay
+from registry.models import DataInventory, DeploymentLog, Environment, Feed, SchemaMigrationRun, SealedDay
 from ssmd import sealing
 from ssmd.archives import ArchiveSpec, archives_of
 from ssmd.tasks import record_parts_of
@@ -174,3 +174,12 @@ def test_a_seal_that_was_killed_is_closed_as_failed_by_the_next_one(ssmd: Ssmd, 
     assert (killed.status, (killed.error_message or "").partition(":")[0]) == ("failed", "interrupted")
     assert DeploymentLog.objects.get(action="seal", date=DAY, status="completed")
     assert set(DeploymentLog.objects.unfinished()) == set(others)
+
+
+def test_a_day_that_was_never_sealed_is_not_normalized(ssmd: Ssmd, spec: ArchiveSpec) -> None:
+    answer = ssmd("data", "normalize", "--date", DAY.isoformat())
+
+    assert answer.code == 4
+    assert f"ssmd data seal --date {DAY}" in answer.err
+    assert not SealedDay.objects.exists()
+    assert not SchemaMigrationRun.objects.exists()
