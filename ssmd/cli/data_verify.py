@@ -18,7 +18,11 @@ from registry.preflight import environment_in_force
 from registry.refusal import ExitCode, Reason, Refused
 from ssmd.cli.table import render
 
-_FOUND_SHOWN = ("date", "key", "offset", "rows", "problem")
+_FOUND_SHOWN = ("date", "key", "noticed_at", "rows", "problem")
+_NOTICED = (
+    "Noticed at: the stored byte at which reading fails. In a compressed file the damage lies there or before; in a"
+    " capture log in the record that begins there.\n"
+)
 _DAMAGE_REMEDY = (
     "`ssmd data verify --date DATE` names everything that is damaged; `ssmd data seal --date DATE --rebuild` makes"
     " damaged sealed raw files from their parts again."
@@ -57,6 +61,7 @@ def run_verify(
         stdout.write(render(rows, _FOUND_SHOWN, as_=output))
     elif rows:
         stdout.write(render(rows, _FOUND_SHOWN))
+        stderr.write(_NOTICED if any(row["noticed_at"] is not None for row in rows) else "")
     elif not days:
         stdout.write(
             "The registry knows no sealed day; `ssmd data reindex --all` tells it what is archived.\n"
@@ -90,7 +95,7 @@ def _finding(on: date | None, finding: Finding) -> dict[str, Any]:
     return {
         "date": on,
         "key": finding.key,
-        "offset": finding.offset,
+        "noticed_at": finding.offset,
         "rows": finding.rows,
         "problem": finding.problem.removeprefix(finding.key).strip(": ") + _of_what(finding),
     }

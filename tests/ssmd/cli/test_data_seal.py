@@ -183,3 +183,17 @@ def test_a_day_that_was_never_sealed_is_not_normalized(ssmd: Ssmd, spec: Archive
     assert f"ssmd data seal --date {DAY}" in answer.err
     assert not SealedDay.objects.exists()
     assert not SchemaMigrationRun.objects.exists()
+
+
+def test_where_damage_was_noticed_is_not_called_where_it_is(ssmd: Ssmd, spec: ArchiveSpec) -> None:
+    [part] = part_keys(spec.open().raw, FEED, DAY)
+    data = bytearray(spec.open().raw.get(part.data))
+    data[-9] ^= 4
+    spec.open().raw.delete(part.data)
+    spec.open().raw.put_if_absent(part.data, bytes(data))
+
+    answer = ssmd("data", "verify", "--date", DAY.isoformat())
+
+    assert answer.code == 8
+    assert "noticed at" in answer.out.splitlines()[0]
+    assert "the damage lies there or before" in answer.err
