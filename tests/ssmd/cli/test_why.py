@@ -221,7 +221,7 @@ def test_reindex_names_a_damaged_manifest_and_goes_on(ssmd: Ssmd, quiet: Home) -
 def test_an_end_that_may_still_come_is_told(ssmd: Ssmd, home: Home) -> None:
     recorder = Recorder(home.session, "20251213T235000Z-a", -600)
     recorder.connect(-600, -595)
-    recorder.at(80_000)
+    recorder.at(7_200)
     home.ship()
     home.seal()
 
