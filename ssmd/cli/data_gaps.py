@@ -12,7 +12,17 @@ from ssmd.cli.data_quality import is_known, nothing_known
 from ssmd.cli.durations import lasting
 from ssmd.cli.table import render
 
-_SHOWN = ("gap_start", "duration", "gap_type", "fault", "planned", "healable", "markets", "because")
+_SHOWN = (
+    "gap_start",
+    "duration",
+    "gap_type",
+    "channels",
+    "fault",
+    "planned",
+    "healable",
+    "markets",
+    "because",
+)
 _WIDE = (
     "gap_start", "gap_end", "duration", "gap_type", "because", "fault", "planned", "healable", "resolved", "session",
     "gap_number", "symbols", "notes",
@@ -60,6 +70,7 @@ def _shown(days: Sequence[DataGap]) -> dict[str, Any]:
         "because": because(gap.detail),
         "symbols": gap.symbols or "all",
         "markets": len(gap.symbols) or "all",
+        "channels": str(gap.detail.get("channel") or "all").replace(",", ", "),
     }
 
 
@@ -71,4 +82,6 @@ def because(detail: Mapping[str, Any]) -> str:
     if detail.get("assumed"):
         said.append("nothing came for 120 s, and no end mark")
     said += [str(detail[name])[:_LONGEST_REASON] for name in ("reason", "note") if detail.get(name)]
+    if "trades_healed" in detail:
+        said.append(f"trades fetched since: {detail['trades_healed']}")
     return ", ".join(said)

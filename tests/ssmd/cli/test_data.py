@@ -140,13 +140,36 @@ def test_a_gap_says_how_long_it_was_and_why(ssmd: Ssmd, days: Feed) -> None:
         gap_type="connection_lost",
         session="s",
         gap_number=1,
-        detail={"code": 1006, "reason": "connection reset", "after_n": 9},
+        detail={
+            "code": 1006,
+            "reason": "connection reset",
+            "after_n": 9,
+            "channel": "trade",
+            "trades_healed": 5,
+        },
     )
 
     row = ssmd("data", "gaps").out.splitlines()[1]
 
-    assert (
-        "2.500 s   connection_lost  unknown  no       no        all      code 1006, connection reset" in row
+    assert row.split("  ", 1)[1].split() == (
+        [
+            "2.500",
+            "s",
+            "connection_lost",
+            "trade",
+            "unknown",
+            "no",
+            "no",
+            "all",
+            "code",
+            "1006,",
+            "connection",
+            "reset,",
+            "trades",
+            "fetched",
+            "since:",
+            "5",
+        ]
     )
 
 
