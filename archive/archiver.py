@@ -27,7 +27,6 @@ from archive.normalized_part import MAX_RAW_BYTES, EventsBuilder
 from archive.normalized_stand import Stand, StreamState, epoch_of, furthest, life_of, take_up
 from archive.pull import Broken, Puller, identity_at, state_of
 from archive.store import Store, StoreError
-from registry.refusal import ExitCode, Reason, Refused
 from streaming import failpoints, lifetime, metrics, transport
 from streaming.lifetime import comes_within, stay_cancelled
 
@@ -64,17 +63,8 @@ def run(config: ArchiverConfig) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     metrics.init_archiver(config.feed)
-    _serve_metrics(config.metrics_port)
+    metrics.serve_metrics(config.metrics_port)
     lifetime.run("archiver", Archiver(config).work)
-
-
-def _serve_metrics(port: int) -> None:
-    try:
-        metrics.serve_metrics(port)
-    except (OSError, OverflowError) as error:
-        problem = f"/metrics cannot be served on port {port}: {getattr(error, 'strerror', None) or error}"
-        remedy = "Choose another --metrics-port, or leave it out."
-        raise Refused([Reason(problem, remedy)], exit_code=ExitCode.CONFLICT) from error
 
 
 class Archiver:

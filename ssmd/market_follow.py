@@ -54,7 +54,7 @@ def run(config: FollowerConfig, *, once: bool = False) -> None:
     """Follow until SIGTERM or SIGINT, or once: what there is now."""
     follow_metrics.init_follower(config.feed.name)
     with _only_one(config):
-        _serve_metrics(config.metrics_port)
+        metrics.serve_metrics(config.metrics_port)
         one = Follower(config)
         lifetime.run("follower", *((one.once,) if once else one.jobs()))
 
@@ -67,15 +67,6 @@ def _only_one(config: FollowerConfig) -> FileLock:
     except Locked as error:
         problem = f"The markets of environment '{config.environment}' are followed by another process already"
         raise Refused([Reason(problem, "`ssmd up` runs one.")], exit_code=ExitCode.CONFLICT) from error
-
-
-def _serve_metrics(port: int) -> None:
-    try:
-        metrics.serve_metrics(port)
-    except (OSError, OverflowError) as error:
-        problem = f"/metrics cannot be served on port {port}: {getattr(error, 'strerror', None) or error}"
-        remedy = "Choose another --metrics-port, or leave it out."
-        raise Refused([Reason(problem, remedy)], exit_code=ExitCode.CONFLICT) from error
 
 
 class Follower:

@@ -23,16 +23,8 @@ def run(config: ConnectorConfig) -> None:
     with seat(config.capture, config.shard, take_over=config.take_over) as taken:
         metrics.init_connector(config.feed)
         capture_metrics.init_capture(config.feed)
-        _serve_metrics(config.metrics_port)
+        metrics.serve_metrics(config.metrics_port)
         lifetime.run("connector", Connector(config, seat=taken).run)
-
-
-def _serve_metrics(port: int) -> None:
-    try:
-        metrics.serve_metrics(port)
-    except OSError as error:
-        reason = Reason(f"port {port} for /metrics: {error.strerror}", "Name a free one with --metrics-port.")
-        raise Refused([reason], exit_code=ExitCode.CONFLICT) from error
 
 
 def _require_descriptors() -> None:

@@ -5,6 +5,8 @@ A process calls `init_connector(feed)` and its like once, counts, and serves wha
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from registry.refusal import ExitCode, Reason, Refused
+
 MESSAGE_TYPES = ("trade", "orderbook", "ticker", "lifecycle", "control", "unknown")
 CONNECTOR_ERRORS = (
     "parse", "connect", "venue", "sequence", "publish", "bus", "capture", "auth", "watchdog", "wire_drift",
@@ -233,8 +235,13 @@ def init_archiver(feed: str) -> None:
 
 
 def serve_metrics(port: int | None) -> int:
-    """Serve /metrics on 127.0.0.1 from a thread of its own; 0 or None is off. Returns the port; OSError if busy."""
+    """Serve /metrics on 127.0.0.1 from a thread of its own; 0 or None is off. Returns the port; raises Refused."""
     if not port:
         return 0
-    server, _ = start_http_server(port, addr="127.0.0.1")
+    try:
+        server, _ = start_http_server(port, addr="127.0.0.1")
+    except (OSError, OverflowError) as error:
+        problem = f"/metrics cannot be served on port {port}: {getattr(error, 'strerror', None) or error}"
+        remedy = "Choose another --metrics-port, or leave it out."
+        raise Refused([Reason(problem, remedy)], exit_code=ExitCode.CONFLICT) from error
     return int(server.server_port)
