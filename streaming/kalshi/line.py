@@ -170,15 +170,15 @@ class Line:
             self._last_frame = (n, max(received_ns, self._socket.heard_ns))
             if self._socket.was_silent:
                 metrics.CONNECTOR_ERRORS_TOTAL.labels(desk.config.feed, "watchdog").inc()
-        self._socket, self._session, self.is_ready = None, None, False
         metrics.CONNECTOR_CONNECTED.labels(desk.config.feed).dec()
         desk.log.mark(marks.ConnectionClose(connection, code, reason), connection=connection)
         log.info("connection over", line=self.index, connection=connection, code=code, reason=reason, frames=self.frames)  # fmt: skip
         cause, detail = "connection_lost", {"code": code, "reason": reason}
         if self._given_up is not None:
             cause, detail = self._given_up.cause, {"reason": str(self._given_up)}
-        elif code == TOO_LARGE:
+        elif self._socket is not None and self._socket.refused_a_frame:
             cause = "oversize_frame"
+        self._socket, self._session, self.is_ready = None, None, False
         # What it sent before it heard our goodbye was not all read, unless it answered it.
         if not is_planned or code in (NO_CLOSE, TOO_LARGE) or self._given_up is not None:
             self._lost(cause, detail, fault="unknown")

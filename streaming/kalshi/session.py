@@ -276,9 +276,10 @@ class KalshiSession:
             return
         self._roll_called_ns = now_ns
         self._send("list_subscriptions", "", (), now_ns)
-        followed = self._asked - self._missing
-        if followed and self.books_sid is not None:
-            self._send(ROLL_CALL, BOOKS, (min(followed),), now_ns)
+        if self.books_sid is not None:
+            self._ask_snapshots(sorted(self._missing))  # what was given up may come after all
+            if followed := self._asked - self._missing:
+                self._send(ROLL_CALL, BOOKS, (min(followed),), now_ns)
 
     def _audit_books(self, now_ns: int) -> None:
         if not self._is_ready or self._books_due:

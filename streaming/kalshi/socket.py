@@ -19,6 +19,7 @@ from streaming.records import Kind
 MAX_FRAME_BYTES = 16 * 1024 * 1024  # the library's 1 MiB would end the connection at a large frame
 PING_EVERY_SECONDS = 2.0
 SILENT_FOR_SECONDS = 6.0
+GOODBYE_SECONDS = 10.0  # time to read what was sent before the venue heard our goodbye
 NO_CLOSE, TOO_LARGE = 1006, 1009  # RFC 6455, 7.4.1
 OnFrame = Callable[[int, bytes, int], object]  # kind, payload, received_ns
 
@@ -112,7 +113,7 @@ class KalshiSocket:
             max_size=MAX_FRAME_BYTES,
             ping_interval=None,  # ours does not wait behind a full send buffer
             open_timeout=10,
-            close_timeout=10,  # time to read what was sent before the venue heard our goodbye
+            close_timeout=GOODBYE_SECONDS,
             proxy=None,
         )
         assert isinstance(connection, _Tapped)
@@ -136,7 +137,7 @@ class KalshiSocket:
         if self._silent:
             return NO_CLOSE, f"nothing was heard for {self._silent_for:.0f} s"
         ours = self._connection.protocol.close_sent
-        if ours is not None and ours.code == TOO_LARGE:
+        if ours is not None and self.refused_a_frame:
             return TOO_LARGE, ours.reason
         return self._connection.close_code or NO_CLOSE, self._connection.close_reason or ""
 
@@ -148,6 +149,13 @@ class KalshiSocket:
     def was_silent(self) -> bool:
         """Whether we ended it because nothing was heard any more."""
         return self._silent
+
+    @property
+    def refused_a_frame(self) -> bool:
+        """Whether we ended it since a frame was too large; a venue may say the same of what we sent."""
+        protocol = self._connection.protocol
+        is_said = protocol.close_sent is not None and protocol.close_sent.code == TOO_LARGE
+        return is_said and not protocol.close_rcvd_then_sent
 
     @property
     def heard_ns(self) -> int:
