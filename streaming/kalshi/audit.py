@@ -6,6 +6,8 @@ which nothing happens is fed: its pings prove only that it stands.
 
 from collections.abc import Collection
 
+from streaming.kalshi.protocol_error import ProtocolError
+
 EVERY_NS = 15 * 1_000_000_000
 ANSWER_WITHIN_NS = 5 * 1_000_000_000
 TRIES = 3
@@ -36,6 +38,11 @@ class BookAudit:
         """A book came."""
         if ticker == self._ticker:
             self._tries = 0
+
+    def require_answers(self, channel: str) -> None:
+        """Raises ProtocolError, a stall of the channel, where there are none."""
+        if self.is_in_vain:
+            raise ProtocolError("books that were asked for do not come", cause="data_stall", stalled=channel)
 
     @property
     def is_in_vain(self) -> bool:

@@ -283,7 +283,7 @@ class Line:
     def _stalled(self, channel: str, session: KalshiSession) -> None:
         """The connection stood all the while, and was fed nothing of this channel since its last frame."""
         last = session.last_of(channel)
-        if last[1]:  # else nothing ever came: the loss of its connection tells
+        if last[2]:  # else it was never opened: the loss of its connection tells
             gap = stall_mark(channel, connection=self._connection, last=last)
             self._desk.gaps.open(gap, line=self.index)
 

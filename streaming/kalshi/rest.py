@@ -91,9 +91,12 @@ class KalshiRest:
         return self._pages("/markets/trades", "trades", {"min_ts": from_s, "max_ts": to_s})
 
     async def status(self) -> dict[str, Any]:
-        """`exchange_active`, `trading_active`: also where the venue answers with them that it is down."""
+        """`exchange_active`, `trading_active`: also where the venue answers with them that it is down.
+
+        Asked once: what `get` would try again for a while is the answer here.
+        """
         try:
-            found = await self.get("/exchange/status")
+            found = await self._get_once("/exchange/status", {})
         except httpx.HTTPStatusError as error:
             found = error.response.json() if error.response.status_code in _DOWN else None
         return found if isinstance(found, dict) else {}

@@ -41,6 +41,7 @@ class KalshiSession:
     sent_ms: int | None = None  # when the venue queued the last frame
     _pending: Pending = field(default_factory=Pending)
     _roll_called_ns: int = 0
+    _received_ns: int = 0  # of the last frame
     _audit: BookAudit = field(default_factory=BookAudit)
     _channels: dict[int, str] = field(default_factory=dict)
     _sequence: SeqCounter = field(default_factory=SeqCounter)
@@ -73,7 +74,7 @@ class KalshiSession:
 
     def receive(self, frame: bytes, *, n: int, received_ns: int, now_ns: int | None = None) -> list[Finding]:
         """Advance the conversation by one frame, at `now_ns` of the clock that `on_time` is given; raises ProtocolError."""
-        now_ns = received_ns if now_ns is None else now_ns
+        now_ns, self._received_ns = received_ns if now_ns is None else now_ns, received_ns
         try:
             envelope = messages.decode_envelope(frame)
         except msgspec.DecodeError:
@@ -106,7 +107,7 @@ class KalshiSession:
         return next((sid for sid, channel in self._channels.items() if channel == BOOKS), None)
 
     def last_of(self, channel: str) -> tuple[int, int, int]:
-        """A channel's sid, and n and receive time of its last frame; zeros where there is none."""
+        """A channel's sid, and n and receive time of its last frame (0 and when it was opened where none came)."""
         sid = next((sid for sid, name in self._channels.items() if name == channel), 0)
         return sid, *self._last_seen.get(sid, (0, 0))
 
@@ -168,6 +169,7 @@ class KalshiSession:
 
     def _subscribed(self, envelope: messages.Envelope, message: messages.Subscribed, now_ns: int) -> None:
         self._channels[message.sid] = message.channel
+        self._last_seen.setdefault(message.sid, (0, self._received_ns))
         self._answered(envelope, now_ns)
 
     def _answered(self, envelope: messages.Envelope, now_ns: int) -> None:
@@ -188,8 +190,7 @@ class KalshiSession:
     ) -> list[Finding]:
         if message.code in ENDED:  # the subscription is gone; its books with it
             cause = "venue_overflow" if message.code == OVERFLOW else "connection_lost"
-            said = f"{message.code} {message.msg}"
-            raise ProtocolError(f"the venue ended subscription {envelope.sid}: {said}", cause=cause)
+            raise ProtocolError(f"sid {envelope.sid} was ended: {message.code} {message.msg}", cause=cause)
         sent = self._pending.get(envelope.id)
         if sent is None or message.code in LATER:
             return []  # asked again when its time is over
@@ -259,8 +260,6 @@ class KalshiSession:
         if self.books_sid is None:
             return []
         late = self._books_due.late(now_ns)
-        if not (late.again or late.hopeless):
-            return []
         self._ask_snapshots(late.again)
         return self._miss(late.hopeless if self._is_ready else late.again + late.hopeless) + self._healed()
 
@@ -286,8 +285,7 @@ class KalshiSession:
             return
         if ticker := self._audit.due(self._asked - self._missing, now_ns):
             self._ask_snapshots([ticker])
-        if self._audit.is_in_vain:
-            raise ProtocolError("books that were asked for do not come", cause="data_stall", stalled=BOOKS)
+        self._audit.require_answers(BOOKS)
 
     def _compare_books(self, answer: msgspec.Raw, now_ns: int) -> None:
         """What it does not follow for us is asked for once more; what it follows in vain is taken back."""

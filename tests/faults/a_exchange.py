@@ -12,15 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from streaming import connector, metrics
+from streaming import metrics
 from streaming.connector_config import ConnectorConfig
-from streaming.kalshi import audit, back_off, books_due, market_lister, pending, rest, trade_healer, venue_watch
-from streaming.kalshi import session as conversation
-from streaming.kalshi import socket as kalshi_socket
 from streaming.kalshi.rest import Credentials
 from streaming.kalshi.simulator.auth import Door
 from streaming.kalshi.simulator.options import Options
@@ -32,47 +28,12 @@ from tests.faults.capture_rig import Rig
 from tests.faults.proof import Outcome, prove, samples, watched
 from tests.faults.recorder import ENVIRONMENT, FEED
 
-MS = 1_000_000
 NOBODY = "ws://127.0.0.1:1/trade-api/ws/v2"
 PATIENCE_SECONDS, UNHANDLED_SECONDS = 5.0, 0.8
-SILENT_SECONDS = 0.6
 GAPS = f'ssmd_connector_gaps_total{{feed="{FEED}"}}'
 RECONNECTS = f'ssmd_connector_reconnects_total{{feed="{FEED}"}}'
 Act = Callable[["Life"], Awaitable[None]]
 Judge = Callable[[Rig], list[str]]
-
-
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All waits of the connector, shortened; what looks after silence is for the tests that want it."""
-    open_socket: Any = kalshi_socket.KalshiSocket.open
-    monkeypatch.setitem(open_socket.__func__.__kwdefaults__, "silent_for", SILENT_SECONDS)
-    for module, name, value in (
-        (kalshi_socket, "PING_EVERY_SECONDS", 0.1),
-        (back_off, "FIRST_SECONDS", 0.02),
-        (back_off, "SHORTEST_SECONDS", 0.01),
-        (kalshi_socket, "GOODBYE_SECONDS", 1.0),
-        (back_off, "LONGEST_SECONDS", 0.3),
-        (back_off, "HEALTHY_AFTER_SECONDS", 1.2),
-        (pending, "ANSWER_WITHIN_NS", 500 * MS),
-        (books_due, "WITHIN_NS", 500 * MS),
-        (venue_watch, "LOOK_EVERY_SECONDS", 3600.0),
-        (market_lister, "AGAIN_SECONDS", 0.2),
-        (market_lister, "RETRY_SECONDS", 0.1),
-        (trade_healer, "SETTLED_SECONDS", 0.5),
-        (rest, "SECONDS_BETWEEN", 0.0),
-        (connector, "TICK_SECONDS", 0.02),
-    ):
-        monkeypatch.setattr(module, name, value)
-
-
-def quicken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Now the audit, the roll call and the watch on the exchange are quick, too."""
-    monkeypatch.setattr(audit, "EVERY_NS", 100 * MS)
-    monkeypatch.setattr(audit, "ANSWER_WITHIN_NS", 200 * MS)
-    monkeypatch.setattr(conversation, "ROLL_CALL_EVERY_NS", 200 * MS)
-    monkeypatch.setattr(venue_watch, "LOOK_EVERY_SECONDS", 0.2)
-    monkeypatch.setattr(venue_watch, "QUIET_NS", 300 * MS)
-    monkeypatch.setattr(venue_watch, "LATE_NS", 0)
 
 
 class Key:
@@ -187,8 +148,6 @@ def received(kind: str) -> str:
     return f'ssmd_connector_messages_received_total{{feed="{FEED}",type="{kind}"}}'
 
 
-
-
 @asynccontextmanager
 async def an_exchange(**changes: Any) -> AsyncIterator[Service]:
     """It lives while the block does, on a free port."""
@@ -255,7 +214,14 @@ def lived(
 
 
 def prove_by_living(
-    home: Path, act: Act, off: Callable[[], None], *, gaps: tuple[str, ...], metric: str, at_least: float = 1, **options: Any
+    home: Path,
+    act: Act,
+    off: Callable[[], None],
+    *,
+    gaps: tuple[str, ...],
+    metric: str,
+    at_least: float = 1,
+    **options: Any,
 ) -> Outcome:
     """`prove`, where `off` switches the handling off."""
 

@@ -81,7 +81,9 @@ def _recoveries(told: list[Told], gap: marks.GapOpen, missing: set[str]) -> Iter
     Connections do not wait for `missing` books, which are losses of their own.
     """
     if gap.cause == "sequence_gap" and not gap.tickers:
-        yield from (one.at_ns for one in told if one.at_ns >= gap.from_ns and one.connection == gap.connection)
+        yield from (
+            one.at_ns for one in told if one.at_ns >= gap.from_ns and one.connection == gap.connection
+        )
     elif gap.tickers and gap.cause in ("sequence_gap", INCOMPLETE):
         firsts = _firsts(one for one in told if one.at_ns > gap.from_ns)
         books = [at_ns for (kind, about), at_ns in firsts.items() if kind == "orderbook_snapshot" and about in gap.tickers]  # fmt: skip

@@ -11,7 +11,8 @@ from streaming.kalshi import socket as kalshi_socket
 from streaming.kalshi.back_off import BackOff
 from streaming.kalshi.line import Line
 from streaming.kalshi.socket import KalshiSocket, _Tapped
-from tests.faults.a_exchange import GAPS, RECONNECTS, Life, errors, hurry, prove_by_living, received
+from tests.faults.a_exchange import GAPS, RECONNECTS, Life, errors, prove_by_living, received
+from tests.faults.a_hurry import hurry
 from tests.faults.a_ledger import unplanned
 from tests.faults.capture_rig import SHIPPED, Rig
 from tests.faults.proof import fault
@@ -224,7 +225,9 @@ def test_a_frame_of_up_to_eight_mebibytes_is_recorded(
 
 
 @fault("A23")
-@pytest.mark.parametrize("order", [{"do": "pad_frame", "bytes": 17 * 2**20}, {"do": "endless_frame"}], ids=str)
+@pytest.mark.parametrize(
+    "order", [{"do": "pad_frame", "bytes": 17 * 2**20}, {"do": "endless_frame"}], ids=str
+)
 def test_a_frame_beyond_the_limit_ends_the_connection_and_is_told(
     order: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,8 @@ from streaming.kalshi import session as conversation
 from streaming.kalshi import socket as kalshi_socket
 from streaming.kalshi.keyring import Keyring
 from streaming.records import Kind
-from tests.faults.a_exchange import KEY, RECONNECTS, Key, Life, errors, hurry, prove_by_living, received
+from tests.faults.a_exchange import KEY, RECONNECTS, Key, Life, errors, prove_by_living, received
+from tests.faults.a_hurry import hurry
 from tests.faults.capture_rig import Rig
 from tests.faults.proof import fault
 from tests.faults.recorder import FEED
@@ -149,7 +150,11 @@ def test_a_command_that_meets_the_rate_limit_is_sent_again(
 @fault("A11")
 @pytest.mark.parametrize(("status", "size"), [(503, 1_000_000), (502, 3_000_000)])
 def test_a_page_of_html_instead_of_a_connection_passes_and_is_not_logged_in_full(
-    status: int, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    status: int,
+    size: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     async def act(life: Life) -> None:
         await life.ready()

@@ -12,7 +12,8 @@ from streaming.kalshi import messages
 from streaming.kalshi import session as conversation
 from streaming.kalshi.sequence import SeqCounter
 from streaming.kalshi.session import KalshiSession
-from tests.faults.a_exchange import GAPS, RECONNECTS, Life, errors, hurry, prove_by_living, quicken, received
+from tests.faults.a_exchange import GAPS, RECONNECTS, Life, errors, prove_by_living, received
+from tests.faults.a_hurry import hurry
 from tests.faults.a_ledger import read
 from tests.faults.capture_rig import Rig
 from tests.faults.proof import fault
