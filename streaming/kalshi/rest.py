@@ -1,10 +1,12 @@
 """Kalshi's REST API, as much as recording needs: markets and series, page by page."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -46,7 +48,8 @@ class KalshiRest:
         self._credentials = credentials
         self._connect_attempts = connect_attempts
         self._next_at = 0.0  # monotonic: when the next request may go
-        self._client = httpx.AsyncClient(timeout=httpx.Timeout(15, connect=5), follow_redirects=False)
+        timeout = httpx.Timeout(15, connect=5)
+        self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False, verify=_trusted())
 
     async def __aenter__(self) -> Self:
         return self
@@ -129,6 +132,12 @@ def listed(row: Mapping[str, Any]) -> dict[str, Any]:
         "open_ns": time_ns(row.get("open_time")),
         "close_ns": time_ns(row.get("close_time")),
     }
+
+
+@lru_cache(maxsize=1)
+def _trusted() -> ssl.SSLContext:
+    """Reading the list of authorities takes 70 ms, in which no frame is stamped: once is enough."""
+    return httpx.create_ssl_context()
 
 
 def _rows(body: Any, name: str) -> list[dict[str, Any]]:

@@ -157,6 +157,8 @@ async def an_exchange(**changes: Any) -> AsyncIterator[Service]:
         "heartbeat_s": 0.1, "rest_tokens": 1e6,
     }  # fmt: skip
     service, stop = Service(Options(**(defaults | changes))), asyncio.Event()
+    if service._life is not None:
+        service._life._budget = 0.0  # it would be silent for half a second, for what happened before its time
     running = asyncio.create_task(service.serve(stop, stderr=io.StringIO()))
     while not service.port and not running.done():
         await asyncio.sleep(0.001)

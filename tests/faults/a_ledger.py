@@ -78,7 +78,7 @@ def mistimed(rig: Rig, began_ns: Iterable[int], ended_ns: list[int]) -> list[str
 def _recoveries(told: list[Told], gap: marks.GapOpen, missing: set[str]) -> Iterator[int]:
     """When the exchange had sent all that makes it good: on a later connection, or the same.
 
-    Connections do not wait for `missing` books, which are losses of their own.
+    Connections do not wait for `missing` books, which are losses of their own, nor for markets that open later.
     """
     if gap.cause == "sequence_gap" and not gap.tickers:
         yield from (
@@ -89,8 +89,11 @@ def _recoveries(told: list[Told], gap: marks.GapOpen, missing: set[str]) -> Iter
         books = [at_ns for (kind, about), at_ns in firsts.items() if kind == "orderbook_snapshot" and about in gap.tickers]  # fmt: skip
         if len(books) == len(gap.tickers):
             yield max(books)
+    new = {one.about for one in told} - {one.about for one in told if one.connection <= gap.connection}
     for connection in {one.connection for one in told if one.connection > gap.connection}:
-        firsts = _firsts(one for one in told if one.connection == connection and one.about not in missing)
+        firsts = _firsts(
+            one for one in told if one.connection == connection and one.about not in missing | new
+        )
         if sum(kind == "subscribed" for kind, _ in firsts) >= (len(gap.channels) or CHANNELS):
             yield max(firsts.values())
 

@@ -7,13 +7,13 @@ import msgspec
 import pytest
 
 from streaming.issues import IssueKind
+from streaming.kalshi import books_due, messages
 from streaming.kalshi import line as kalshi_line
-from streaming.kalshi import messages
 from streaming.kalshi import session as conversation
 from streaming.kalshi.sequence import SeqCounter
 from streaming.kalshi.session import KalshiSession
 from tests.faults.a_exchange import GAPS, RECONNECTS, Life, errors, prove_by_living, received
-from tests.faults.a_hurry import hurry
+from tests.faults.a_hurry import MS, hurry
 from tests.faults.a_ledger import read
 from tests.faults.capture_rig import Rig
 from tests.faults.proof import fault
@@ -138,11 +138,12 @@ def test_changes_before_their_book_are_recorded_and_the_book_is_asked_anew(tmp_p
 
 
 @fault("A19")
-@pytest.mark.parametrize("seconds", [1.0, 3.5], ids=["asked for again", "given up, and asked for with the roll call"])  # fmt: skip
+@pytest.mark.parametrize("seconds", [0.5, 1.3], ids=["asked for again", "given up, and asked for with the roll call"])  # fmt: skip
 def test_books_that_do_not_come_are_losses_of_their_own_until_they_do(
     seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversation, "ROLL_CALL_EVERY_NS", 10**9)
+    monkeypatch.setattr(conversation, "ROLL_CALL_EVERY_NS", 400 * MS)
+    monkeypatch.setattr(books_due, "WITHIN_NS", 200 * MS)
 
     async def act(life: Life) -> None:
         await life.ready()
@@ -186,8 +187,10 @@ def test_answers_are_counted_as_the_venue_counts_them(
 
 
 @fault("A43", "A33")
-@pytest.mark.parametrize("channel", ["trade", "orderbook_delta"])
-@pytest.mark.parametrize(("code", "cause"), [(10, "connection_lost"), (25, "venue_overflow")])
+@pytest.mark.parametrize(
+    ("code", "cause", "channel"),
+    [(10, "connection_lost", "orderbook_delta"), (25, "venue_overflow", "orderbook_delta"), (25, "venue_overflow", "trade")],
+)  # fmt: skip
 def test_a_subscription_that_the_venue_ended_is_opened_anew(
     code: int, cause: str, channel: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
