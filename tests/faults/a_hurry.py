@@ -30,7 +30,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
         (kalshi_socket, "PING_EVERY_SECONDS", 0.1),
         (back_off, "FIRST_SECONDS", 0.02),
         (back_off, "SHORTEST_SECONDS", 0.01),
-        (kalshi_socket, "GOODBYE_SECONDS", 1.0),
+        (kalshi_socket, "GOODBYE_SECONDS", 0.5),
         (back_off, "LONGEST_SECONDS", 0.3),
         (back_off, "HEALTHY_AFTER_SECONDS", 1.2),
         (pending, "ANSWER_WITHIN_NS", 500 * MS),

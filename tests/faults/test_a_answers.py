@@ -99,7 +99,7 @@ def test_a_command_that_is_never_answered_costs_the_connection(
     )
 
 
-MANY = 230
+MANY = 130
 
 
 @fault("A45")

@@ -61,9 +61,12 @@ def test_trades_of_markets_that_nobody_announced_are_kept_and_cost_no_request(
         await life.ready()
         await life.more()
         rest: Any = life.exchange.exchange.rest
-        monkeypatch.setattr(
-            life.exchange.exchange, "rest", lambda *a, **b: requests.append(a) or rest(*a, **b)
-        )
+
+        def counted(*facts: Any, **more: Any) -> Any:
+            requests.append(facts)
+            return rest(*facts, **more)
+
+        monkeypatch.setattr(life.exchange.exchange, "rest", counted)
         before = life.count_of(received("trade"))
         life.exchange.fault(do="unknown_markets", markets=STRANGERS, seconds=0.2)
         await is_counted(life, received("trade"), before, STRANGERS)

@@ -114,3 +114,11 @@ def _noting(tries: list[object]) -> Any:
         tries.append(request)
 
     return note
+
+
+async def test_an_exchange_that_says_that_it_is_down_is_asked_once(server: Server) -> None:
+    server.answers["/exchange/status"] = [(503, {"exchange_active": False})]
+
+    async with KalshiRest(server.url) as rest:
+        assert await rest.status() == {"exchange_active": False}
+    assert len(server.asked) == 1

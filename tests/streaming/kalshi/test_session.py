@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from streaming.kalshi.books_due import WITHIN_NS
 from streaming.kalshi.findings import (
+    BookFound,
     BooksMissing,
     MarketNews,
     Ready,
@@ -172,6 +174,7 @@ STRANGE = [
     b"", b"{", b"[]", b"null", b"\xff", b'{"type":7}', b'{"type":"subscribed"}', b'{"type":"ok","id":99,"msg":[1]}',
     b'{"type":"error","msg":{"code":"x"}}', b'{"type":"orderbook_snapshot","sid":4,"msg":{}}', b"[" * 100_000,
     b'{"type":"orderbook_snapshot","sid":4,"msg":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    b'{"type":"subscribed","msg":{"channel":"\xff","sid":50}}', b'{"type":"error","msg":{"code":1,"msg":"\xb9"}}',
     frame("brand_new", sid=77, seq=1, surprise={"x": [1]}), frame("subscribed", msg={"channel": "other", "sid": 50}),
     frame("market_lifecycle_v2", msg={"market_ticker": "A", "event_type": "new", "open_ts": "tomorrow"}),
 ]  # fmt: skip
@@ -239,6 +242,28 @@ def test_a_market_that_the_venue_does_not_follow_for_us_is_missing_and_asked_for
 
     assert BooksMissing(("B",)) in talk.session.on_time(talk.now_ns)
     assert talk.last("add_markets")["params"]["market_tickers"] == ["B"]
+
+
+def test_a_book_that_was_given_up_is_asked_for_with_the_roll_call() -> None:
+    talk = ready("A")
+    talk.want("A", "B")
+    talk.hear(frame("ok", sid=BOOKS_SID, seq=2, id=talk.last("add_markets")["id"], msg={"market_tickers": ["A", "B"]}))  # fmt: skip
+    for _ in range(TRIES + 1):
+        talk.wait(WITHIN_NS + 1)
+    talk.commands.clear()
+
+    talk.wait(ROLL_CALL_EVERY_NS + 1)
+
+    assert talk.last("get_snapshot")["params"]["market_tickers"] == ["B"]
+    assert talk.hear(book("B", 3)) == [BookFound("B")]
+
+
+def test_a_channel_that_was_never_fed_is_stalled_since_it_was_opened() -> None:
+    talk = Talk().start()
+    talk.now_ns = 7
+    talk.acknowledge()
+
+    assert talk.session.last_of("trade") == (3, 0, 7)
 
 
 def test_a_market_that_the_venue_still_follows_is_taken_back() -> None:

@@ -90,8 +90,10 @@ async def test_a_frame_that_is_too_large_ends_the_connection_with_its_code() -> 
 
     frames: Frames = []
     async with venue(script) as url:
-        code, _ = await (await heard(url, frames)).ended()
+        socket = await heard(url, frames)
+        code, _ = await socket.ended()
 
+        assert socket.refused_a_frame
     assert (code, frames) == (1009, [])
 
 
@@ -125,6 +127,17 @@ async def test_pings_of_the_venue_are_signs_of_life() -> None:
         code, _ = await (await heard(url, [], silent_for=0.5)).ended()
 
     assert code == 1000
+
+
+async def test_a_venue_to_which_we_are_too_large_sent_nothing_too_large() -> None:
+    async def script(connection: ServerConnection) -> None:
+        await connection.close(1009, "your command")
+
+    async with venue(script) as url:
+        socket = await heard(url, [])
+
+        assert await socket.ended() == (1009, "your command")
+        assert not socket.refused_a_frame
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1008, 1011, 1012, 1013, 3000, 4999])
