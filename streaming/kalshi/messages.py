@@ -226,12 +226,17 @@ def decode_frame(frame: bytes) -> Frame:
 def decode_envelope(frame: bytes) -> Envelope:
     """The frame's outer object; raises msgspec.DecodeError (and ValidationError) on anything else."""
     try:
+        return _envelope_of(frame)
+    except (RecursionError, UnicodeDecodeError) as error:
+        raise msgspec.DecodeError(str(error)) from error
+
+
+def _envelope_of(frame: bytes) -> Envelope:
+    try:
         return _envelope.decode(frame)
     except msgspec.ValidationError:  # what may be missing may be spoiled, too
         outer = _essential.decode(frame)
         return Envelope(type=outer.type, sid=outer.sid, seq=outer.seq, msg=outer.msg)
-    except (RecursionError, UnicodeDecodeError) as error:
-        raise msgspec.DecodeError(str(error)) from error
 
 
 def decode_heading(frame: bytes) -> Heading | None:

@@ -96,8 +96,7 @@ class SeqCounter:
             return Skipped(sid, expected, seq)
         one.lengthen_run(seq)
         is_late = one.fill(seq)
-        # Behind a first frame another first one tells nothing of a new count: it is the same once more.
-        begins_again = seq == 1 and one.last > 1 and not is_late
+        begins_again = seq == 1 and not is_late
         # A run up to the last number is one that was sent twice; what follows it is the next in any case.
         if begins_again or (one.run >= RUN and seq < one.last):
             one.go_on_from(seq)

@@ -15,7 +15,7 @@ from streaming.kalshi.session import KalshiSession
 from streaming.wire import WireError
 from tests.streaming.kalshi.frames import START_NS, every_recording, frame, lifecycle, record, recorded
 
-FRAMES, SOAKED = 6_000, 300_000
+FRAMES, SOAKED = 3_000, 300_000
 A_RECORDING = 400  # frames that are bent of each
 A_CONVERSATION = 500  # frames; then a new one begins
 VALUES = (

@@ -35,10 +35,6 @@ def test_a_repetition_misses_nothing_and_is_known_as_one() -> None:
     assert taken(1, 2, 3, 2, 4) == [NEXT, NEXT, NEXT, REPEATED, NEXT]
 
 
-def test_a_first_frame_sent_once_more_is_no_new_count() -> None:
-    assert taken(1, 1, 1, 2) == [NEXT, REPEATED, REPEATED, NEXT]
-
-
 def test_the_last_frames_sent_once_more_are_repetitions() -> None:
     assert taken(*range(1, 7), 4, 5, 6, 7)[6:] == [REPEATED, REPEATED, REPEATED, NEXT]
 
