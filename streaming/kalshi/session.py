@@ -89,9 +89,7 @@ class KalshiSession:
         )
         if envelope.sid is not None and counted is not Odd.LATE:
             self._last_seen[envelope.sid] = (n, received_ns)
-        with suppress(
-            msgspec.DecodeError, RecursionError, UnicodeDecodeError
-        ):  # a field is not as it should be: likewise
+        with suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):  # a spoiled field: likewise
             findings += self._interpret(envelope, now_ns)
         return findings + self._readiness()
 
