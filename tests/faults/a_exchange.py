@@ -29,7 +29,7 @@ from tests.faults.proof import Outcome, prove, samples, watched
 from tests.faults.recorder import ENVIRONMENT, FEED
 
 NOBODY = "ws://127.0.0.1:1/trade-api/ws/v2"
-PATIENCE_SECONDS, UNHANDLED_SECONDS = 5.0, 0.8
+PATIENCE_SECONDS, UNHANDLED_SECONDS = 5.0, 0.5
 GAPS = f'ssmd_connector_gaps_total{{feed="{FEED}"}}'
 RECONNECTS = f'ssmd_connector_reconnects_total{{feed="{FEED}"}}'
 Act = Callable[["Life"], Awaitable[None]]
