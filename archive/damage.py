@@ -1,6 +1,5 @@
 """Where a stored file is damaged, and how many of its rows are at stake."""
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from archive.objects import ObjectMissing, Store
 from archive.rows import StoredRows, pieces
 
 _STEP = 64  # of compressed bytes: how exactly a damage is located
+_LONGEST_LINE = 64 * 1024 * 1024  # a frame of 16 MiB in base64, and far more than that
 _EVENTS, _LINES = ".capnp.zst", ".jsonl.zst"
 
 
@@ -51,57 +51,68 @@ def _located(store: Store, stored: StoredRows, problem: str) -> Finding:
         return Finding(stored.key, "is gone", 0, stored.rows)
     if len(data) != stored.stored_bytes:
         problem = f"has {len(data)} bytes instead of {stored.stored_bytes}"
-    found = _readable(data, stored.raw_bytes)
-    if not stored.key.endswith(_LINES):
-        # Which of the readable messages is altered, nothing tells: all are at stake.
-        return Finding(stored.key, problem, found.ends_at, stored.rows)
-    safe, plain_bytes = _sound_lines(found.plain)
-    if safe >= stored.rows:  # every line can be understood, and one of them is another
-        return Finding(stored.key, problem, found.ends_at, stored.rows)
-    offset = found.ends_at if plain_bytes == len(found.plain) else found.step_of(plain_bytes)
-    return Finding(stored.key, problem, offset, stored.rows - safe)
+    has_lines = stored.key.endswith(_LINES)
+    walked = _walk(data, stored.raw_bytes, has_lines=has_lines)
+    # Which of the readable messages is altered, nothing tells; nor which line, where all can be understood.
+    is_all_at_stake = not has_lines or walked.sound >= stored.rows
+    offset = walked.ends_at if is_all_at_stake or walked.spoiled_at is None else walked.spoiled_at
+    return Finding(stored.key, problem, offset, stored.rows - (0 if is_all_at_stake else walked.sound))
 
 
-class _Readable(NamedTuple):
-    """What can be decompressed: `ends_at` is where that fails or ends too early, None where it reads to its end."""
+class _Walked(NamedTuple):
+    """How far stored bytes can be read: `ends_at` is where decompressing fails or ends too early, None where it does not.
 
-    plain: bytes
+    `sound` lines can be understood; the first that cannot was made from the stored byte `spoiled_at`, if there is one.
+    """
+
     ends_at: int | None
-    lengths: list[int]  # of the plain bytes after each step
-
-    def step_of(self, plain_byte: int) -> int:
-        """The first stored byte of the step that made this plain byte."""
-        return bisect_left(self.lengths, plain_byte + 1) * _STEP
+    sound: int
+    spoiled_at: int | None
 
 
-def _readable(data: bytes, budget: int) -> _Readable:
-    frame = zstandard.ZstdDecompressor().decompressobj()
-    found: list[bytes] = []
-    lengths: list[int] = []
-    length = 0
+def _walk(data: bytes, budget: int, *, has_lines: bool) -> _Walked:
+    """Step by step: of a file that unpacks to very much no more than a line is held."""
+    frame, lines, length = zstandard.ZstdDecompressor().decompressobj(), _Lines(), 0
     for start in range(0, len(data), _STEP):
         try:
             piece = frame.decompress(data[start : start + _STEP])
         except zstandard.ZstdError:
-            return _Readable(b"".join(found), start, lengths)
-        found.append(piece)
+            return _Walked(start, lines.sound, lines.spoiled_at)
         length += len(piece)
-        lengths.append(length)
+        if has_lines:
+            lines.take(piece, start)
         if length > budget or (frame.eof and start + _STEP < len(data)):
-            return _Readable(b"".join(found), start, lengths)
-    return _Readable(b"".join(found), None if frame.eof else len(data), lengths)
+            return _Walked(start, lines.sound, lines.spoiled_at)
+    return _Walked(None if frame.eof else len(data), lines.sound, lines.spoiled_at)
 
 
-def _sound_lines(plain: bytes) -> tuple[int, int]:
-    """How many lines can be understood before the first that cannot, and their bytes."""
-    sound = length = 0
-    for line in plain.splitlines(keepends=True):
-        if not line.endswith(b"\n"):
-            break
-        try:
-            decode_line(line)
-        except Damaged:
-            break
-        sound += 1
-        length += len(line)
-    return sound, length
+class _Lines:
+    """Counts lines until the first that cannot be understood, or has no end."""
+
+    def __init__(self) -> None:
+        self.sound = 0
+        self._begun, self._begun_at = b"", 0
+        self._is_spoiled = False
+
+    @property
+    def spoiled_at(self) -> int | None:
+        """The stored byte from which the first bad line was made; None where every byte belongs to a good one."""
+        return self._begun_at if self._is_spoiled or self._begun else None
+
+    def take(self, piece: bytes, made_from: int) -> None:
+        """The next plain bytes, and the stored byte that they were made from."""
+        if self._is_spoiled or not piece:
+            return
+        if not self._begun:
+            self._begun_at = made_from
+        *whole, rest = (self._begun + piece).split(b"\n")
+        for line in whole:
+            try:
+                decode_line(line + b"\n")
+            except Damaged:
+                self._is_spoiled = True
+                return
+            self.sound += 1
+            self._begun_at = made_from
+        self._begun = rest
+        self._is_spoiled = len(rest) > _LONGEST_LINE
