@@ -127,7 +127,7 @@ def test_a_message_of_several_segments_is_one_message() -> None:
         ("kalshi-sim.trade.KXBTC-1=2E5", b"", "first words"),
         ("kalshi-sim.trade.KXBTC-1=2E5", bytes(600_000), "larger"),
         ("kalshi-sim.trade.KXBTC-2", wire.encode(trade(1)), "is of 'KXBTC-1.5'"),
-        ("kalshi-sim.ticker.", b"\0\0\0\0\1\0\0\0" + bytes(8), "no session"),
+        ("kalshi-sim.ticker.=", b"\0\0\0\0\1\0\0\0" + bytes(8), "no session"),
     ],
 )
 def test_what_is_no_event_is_poison(subject: str, data: bytes, says: str) -> None:
