@@ -16,7 +16,7 @@ from nats.js.api import ConsumerConfig
 from tests.end_to_end.system import FEED, SSMD, STREAM, System, system
 from tests.running import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.soak(minutes=1), pytest.mark.timeout(180)]
 
 # The exchange's own life, with windows of four seconds instead of five minutes.
 BRISK = """

@@ -12,7 +12,7 @@ import pytest
 from tests.end_to_end.system import System
 from tests.running import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.soak(minutes=1), pytest.mark.timeout(200)]
 ROOT = Path(__file__).resolve().parents[2]
 
 
