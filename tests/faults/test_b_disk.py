@@ -14,23 +14,17 @@ from streaming import dead_session, marks, mend, records
 from streaming.capture_log import CaptureLog
 from streaming.disk import EXIT_IO_ERROR
 from streaming.log_keeper import LogKeeper
-from streaming.log_reader import CaptureLogError, CaptureLogReader, names_of, segments
-from streaming.records import Kind, Record
+from streaming.log_reader import CaptureLogError, names_of, segments
+from streaming.records import Kind
 from tests.faults.capture_rig import SHIPPED, Rig, gaps_of
 from tests.faults.proof import Outcome, fault, prove, watched
 from tests.faults.recorder import ENVIRONMENT, FEED, SESSION, frame, record, start_mark
 from tests.faults.simdisk import DurableSizes, FailingDisk, SlowDisk
 from tests.oracle import Archived, Sent, judge_archive
+from tests.streaming.dead_log import die, read_all
 
 FAILURES = f'ssmd_connector_capture_sync_failures_total{{feed="{FEED}"}}'
 EXPOSED = f'ssmd_connector_capture_exposed_seconds_count{{feed="{FEED}"}}'
-
-
-def read_all(folder: Path) -> list[Record]:
-    reader, found = CaptureLogReader(folder), list[Record]()
-    while fresh := reader.read():
-        found += fresh
-    return found
 
 
 def begun(folder: Path, **options: object) -> CaptureLog:
@@ -45,11 +39,6 @@ def add(log: CaptureLog, rig: Rig, numbers: range) -> None:
         for number in numbers:
             ledger.write(json.dumps({"conn": 1, "frame": frame(number).decode()}) + "\n")
             log.append(frame(number), kind=Kind.TEXT, connection=1)
-
-
-def die(log: CaptureLog) -> None:
-    os.close(log._file)
-    log._lock.release()
 
 
 # -- B2 ----------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from streaming.capture_log import (
 )
 from streaming.file_lock import Locked
 from streaming.records import Kind, Record
+from tests.streaming.dead_log import die
 
 
 def open_log(folder: Path, *, segment_bytes: int = 1 << 20, environment: str = "demo") -> CaptureLog:
@@ -34,11 +35,6 @@ def read_all(folder: Path, *, from_n: int = 1, max_bytes: int = 1 << 20) -> list
     while fresh := reader.read(max_bytes):
         found += fresh
     return found
-
-
-def die(log: CaptureLog) -> None:
-    log._lock.release()
-    os.close(log._file)
 
 
 @given(

@@ -6,7 +6,8 @@ import pytest
 from streaming import marks
 from streaming.capture_log import CaptureLog, CaptureLogReader, Cursor, segments
 from streaming.dead_session import PUBLISHED, SHIPPED, end_dead_session, has_ended, last_record
-from streaming.records import Kind, Record, header
+from streaming.records import Kind, header
+from tests.streaming.dead_log import die, read_all
 
 
 @pytest.fixture
@@ -15,18 +16,6 @@ def log(tmp_path: Path) -> CaptureLog:
     for number in range(20):
         log.append(b"frame %d" % number, kind=Kind.TEXT, connection=1)
     return log
-
-
-def die(log: CaptureLog) -> None:
-    log._lock.release()
-    os.close(log._file)
-
-
-def read_all(folder: Path) -> list[Record]:
-    reader, found = CaptureLogReader(folder), []
-    while fresh := reader.read():
-        found += fresh
-    return found
 
 
 def test_the_dead_get_a_crash_mark_and_an_end_mark_with_the_next_n(log: CaptureLog) -> None:

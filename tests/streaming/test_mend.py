@@ -1,14 +1,14 @@
-import os
 from pathlib import Path
 
 import pytest
 
 from streaming import marks
-from streaming.capture_log import CaptureLog, CaptureLogReader, Cursor, segments
+from streaming.capture_log import CaptureLog, Cursor, segments
 from streaming.dead_session import FOLLOWED, PUBLISHED, end_dead_session
 from streaming.mend import mend_log
 from streaming.records import Kind, Record
 from streaming.salvage import Hole
+from tests.streaming.dead_log import die, read_all
 
 
 @pytest.fixture
@@ -19,18 +19,6 @@ def log(tmp_path: Path) -> CaptureLog:
         log.append(b"frame %d" % number, kind=Kind.TEXT, connection=1)
     assert len(segments(log.folder)) >= 6
     return log
-
-
-def die(log: CaptureLog) -> None:
-    log._lock.release()
-    os.close(log._file)
-
-
-def read_all(folder: Path) -> list[Record]:
-    reader, found = CaptureLogReader(folder), []
-    while fresh := reader.read():
-        found += fresh
-    return found
 
 
 def flip(path: Path, at: int) -> bytes:
